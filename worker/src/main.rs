@@ -1,0 +1,2 @@
+//! The `streamwright` binary.
+fn main() {}
