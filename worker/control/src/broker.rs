@@ -1,0 +1,96 @@
+//! A broker: the topics it shall hold, and what it says of itself.
+
+use serde::{Deserialize, Serialize};
+use units::{BrokerId, ByteCount, Incarnation};
+
+use crate::{ActualTopic, DesiredTopic, ObjectRef, ReleasedTopic};
+
+/// All that a broker is to do. A topic that is neither in `topics` nor in `released` is left exactly as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredBroker {
+    /// Number of this state; a broker applies the highest it has seen and keeps it on its volume.
+    pub generation: u64,
+    /// The Cluster it belongs to: named in messages and policy errors.
+    pub cluster: ObjectRef,
+    /// Kafka's cluster id, which never changes; `None`: the broker makes one and reports it.
+    pub cluster_id: Option<String>,
+    /// Topics that shall exist, sorted by name; no name twice.
+    pub topics: Vec<DesiredTopic>,
+    /// Topics whose owner went; stays listed until the broker no longer reports them as owned.
+    pub released: Vec<ReleasedTopic>,
+    /// Whether Metadata and Produce for an unknown name make the topic. CreateTopics works in either case.
+    pub auto_create_topics: bool,
+    /// How long an object stays after nothing names it any more.
+    pub object_delete_grace: units::DurationMs,
+}
+
+/// An address on which a broker answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// `spec.listeners[].name`, or `internal`.
+    pub name: String,
+    /// `host:port` that clients are told.
+    pub address: String,
+}
+
+/// The broker's volume.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BrokerStorage {
+    /// Size of the file system.
+    pub capacity: ByteCount,
+    /// Bytes of ours on it.
+    pub used: ByteCount,
+    /// Bytes free on it.
+    pub free: ByteCount,
+}
+
+/// How the object store answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum StoreHealth {
+    /// None is configured: a folder on the volume stands for it.
+    NotConfigured,
+    /// It answers.
+    Reachable,
+    /// It does not; shipping waits.
+    Unreachable,
+    /// It does not arbitrate conditional writes; it is not used.
+    RefusedNoConditionalWrites,
+    /// It refuses our credentials.
+    AccessDenied,
+}
+
+/// What the broker keeps in the object store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectStoreUse {
+    /// How it answers.
+    pub health: StoreHealth,
+    /// Bytes in objects.
+    pub bytes: ByteCount,
+    /// Bytes acknowledged that are on the volume alone.
+    pub bytes_at_risk: ByteCount,
+}
+
+/// What a broker says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActualBroker {
+    /// The highest [`DesiredBroker::generation`] that was gone through; topics in it may still have a `problem`. 0 before the first.
+    pub generation: u64,
+    /// Its id.
+    pub broker: BrokerId,
+    /// How often it has started: the unit of fencing.
+    pub incarnation: Incarnation,
+    /// Version of the program.
+    pub version: String,
+    /// Kafka's cluster id.
+    pub cluster_id: String,
+    /// Whether it serves clients.
+    pub ready: bool,
+    /// Where it answers.
+    pub listeners: Vec<Listener>,
+    /// Its volume.
+    pub storage: BrokerStorage,
+    /// Its objects.
+    pub object_store: ObjectStoreUse,
+    /// Every topic it has, internal ones included, sorted by name.
+    pub topics: Vec<ActualTopic>,
+}
