@@ -26,7 +26,23 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pipeline", &["client", "commit", "flow", "state", "sql", "control", "store", "records"]),
     (
         "streamwright",
-        &["store", "log", "broker", "pipeline", "client", "control", "desired", "crds", "sql", "records", "wire", "coordinators", "flow", "state", "commit"],
+        &[
+            "store",
+            "log",
+            "broker",
+            "pipeline",
+            "client",
+            "control",
+            "desired",
+            "crds",
+            "sql",
+            "records",
+            "wire",
+            "coordinators",
+            "flow",
+            "state",
+            "commit",
+        ],
     ),
 ];
 
@@ -109,7 +125,8 @@ fn every_module_says_what_it_is() {
 #[test]
 fn no_file_names_a_path_of_a_machine() {
     // Put together from halves, so that this file does not name them either.
-    let needles: Vec<String> = [("/wo", "rk/"), ("/ro", "ot/"), ("/fa", "rm/"), ("/home", "/")].iter().map(|(a, b)| format!("{a}{b}")).collect();
+    let needles: Vec<String> =
+        [("/wo", "rk/"), ("/ro", "ot/"), ("/fa", "rm/"), ("/home", "/")].iter().map(|(a, b)| format!("{a}{b}")).collect();
     let mut named = Vec::new();
     for path in files() {
         let Ok(text) = fs::read_to_string(&path) else { continue };

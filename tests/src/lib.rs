@@ -1,1 +1,4 @@
-//! Placeholder until this room is furnished.
+//! What the tests share: a `streamwright dev` of their own, and the real clients that talk to it.
+
+pub mod clients;
+pub mod server;
