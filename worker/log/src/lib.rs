@@ -1,1 +1,23 @@
-//! Placeholder until this room is furnished.
+//! The log of one broker: batches appended to a write-ahead log on the volume, acknowledged when durable, read from
+//! memory, the volume or the object store, and kept as long as retention says.
+//!
+//! One WAL takes the batches of all partitions in groups; an idle partition costs memory only. The code that decides is
+//! synchronous and simulated with seeds; a few threads perform what it decides. There is no async runtime here.
+
+mod aligned;
+mod config;
+mod disk;
+mod error;
+mod log;
+mod request;
+mod stats;
+
+pub use config::{LogConfig, PartitionConfig, Ship, WriteMode};
+pub use disk::{BLOCK_BYTES, Damage, Disk, DiskFile, RealDisk, SimulatedDisk};
+pub use error::{AppendError, OpenError, PartitionError, ReadError};
+pub use log::{AdvanceListener, Log, ReadJob};
+pub use request::{
+    AbortedTransaction, Append, Appended, Done, EpochEnd, Fetched, Isolation, Marker, OpenTransaction, Origin, PartitionOffsets,
+    ProducerState, Read, ReadOutcome, TimedOffset, TopicPartitionId, TransactionOutcome, Usage, Verification, VerificationGuard,
+};
+pub use stats::{Recovered, Stats, VolumeHealth};

@@ -1,0 +1,55 @@
+//! How the log is doing, for status and metrics.
+
+/// A snapshot; counters run since the log was opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Acknowledged bytes that only the volume holds.
+    pub at_risk_bytes: u64,
+    /// Free bytes of the volume when last looked at.
+    pub free_disk_bytes: u64,
+    /// Bytes of all WAL files, spare ones included.
+    pub wal_bytes: u64,
+    /// Bytes that the tail keeps in memory.
+    pub tail_bytes: u64,
+    /// Groups made durable.
+    pub groups: u64,
+    /// Bytes of batches appended.
+    pub appended_bytes: u64,
+    /// Duration of recent flushes in microseconds: median.
+    pub flush_p50_us: u64,
+    /// The same: 99th percentile.
+    pub flush_p99_us: u64,
+    /// Segments put into the store.
+    pub segments: u64,
+    /// Whether the volume takes appends.
+    pub volume: VolumeHealth,
+    /// Whether the store has confirmed this incarnation, which shipping waits for.
+    pub is_claimed: bool,
+}
+
+/// Whether the volume takes appends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum VolumeHealth {
+    /// It does.
+    #[default]
+    Healthy,
+    /// No room for another WAL file: appends are refused, reads go on, and it heals when space is freed.
+    Full,
+    /// A flush failed, or a successor has fenced this incarnation: nothing is acknowledged until the broker starts anew.
+    Failed(String),
+}
+
+/// What opening found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// Partitions known.
+    pub partitions: usize,
+    /// Groups read after the checkpoint.
+    pub groups: u64,
+    /// Bytes of WAL read.
+    pub scanned_bytes: u64,
+    /// The torn tail of overlapped flushes that was cut off, none of it acknowledged: file and position.
+    pub cut: Option<String>,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
