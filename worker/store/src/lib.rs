@@ -1,7 +1,7 @@
 //! The seam to an object store: whole immutable objects, put only on a condition, read whole or by range.
 //!
 //! Everything that Streamwright keeps for longer than a broker's volume lives behind [`ObjectStore`]: a folder on one
-//! machine, or memory with faults on demand for simulations. The trait blocks its
+//! machine ([`FolderStore`]), or memory with faults on demand for simulations ([`MemoryStore`]). The trait blocks its
 //! caller and knows no runtime. Three ideas carry it:
 //!
 //! - There is no unconditional put. A put says what it expects to find ([`put_if_absent`](ObjectStore::put_if_absent),
@@ -11,15 +11,22 @@
 //! - A read is strongly consistent: it sees every put that was answered before it began.
 
 mod body;
+pub mod conformance;
 mod error;
+mod folder;
 mod key;
+mod memory;
 mod object;
+mod probe;
 mod settle;
 
 pub use body::Body;
 pub use error::{PutError, StoreError};
+pub use folder::FolderStore;
 pub use key::{InvalidKey, Key, Prefix};
+pub use memory::{Fault, Injection, MemoryStore, Operation, Plan, Requests};
 pub use object::{Head, Listed, Object, Version, WriteId, WriteIds};
+pub use probe::{ProbeError, probe};
 pub use settle::{Settled, put_if_absent_settled, put_if_match_settled, settle};
 
 use bytes::Bytes;
