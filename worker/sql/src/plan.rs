@@ -1,0 +1,376 @@
+//! The checked dataflow: a DAG of operators, cut into stages where rows change hands by key.
+//!
+//! A plan holds everything a pod needs to run and nothing of how it is run. Nodes stand in topological order: the inputs of a node are
+//! always before it. Every stream in it is append-only.
+//!
+//! # Stages
+//! A [`Stage`] begins at a *root*, which is a [`Source`] or a [`WindowAggregate`], and holds every stateless node that the root's rows
+//! reach before the next aggregate. A batch that comes out of the root is driven through `nodes` in their order, in one call stack. A
+//! [`Operator::Union`] may stand in several stages: in each it takes the rows of the inputs that are in that stage. An aggregate belongs to
+//! the stage of which it is the root; the stages that feed it do its partial aggregation and send to its [`Exchange`].
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+
+use crate::catalog::{Column, EventTime, Format, Table};
+use crate::expression::Expression;
+use crate::hash::StableHash;
+
+mod display;
+mod window;
+
+pub use window::Window;
+
+/// What an operator is, whatever it is called and wherever it stands: a hash of the normalised sub-plan below and including it.
+///
+/// The same sub-plan has the same id whatever else is in the query, whatever columns and views are called, in every version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub(crate) StableHash);
+
+impl NodeId {
+    /// An id read back from a binary record.
+    #[must_use]
+    pub fn from_u64(number: u64) -> Self {
+        Self(StableHash(number))
+    }
+
+    /// The id as a number, to keep it in binary records.
+    #[must_use]
+    pub fn as_u64(self) -> u64 {
+        self.0.0
+    }
+}
+
+/// 16 hex digits.
+impl std::fmt::Display for NodeId {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{:016x}", self.0.0)
+    }
+}
+
+/// A hash of a whole plan, or of what of it has state. Displayed as 16 hex digits.
+pub type PlanHash = NodeId;
+
+/// A query that can be run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// In topological order; positions in this list name nodes everywhere else.
+    pub nodes: Vec<Node>,
+    /// In topological order of their roots.
+    pub stages: Vec<Stage>,
+    /// One per [`WindowAggregate`], in the order of those nodes.
+    pub exchanges: Vec<Exchange>,
+    /// Changes when anything of the plan changes that can be seen in results.
+    pub hash: PlanHash,
+    /// Changes when an operator with state, or the way of rows into it, comes, goes or changes; two queries of the same state hash can
+    /// take over each other's state and positions. What stands above the last aggregate is not in it.
+    pub state_hash: PlanHash,
+}
+
+/// One operator.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// See [`NodeId`].
+    pub id: NodeId,
+    /// What it does.
+    pub operator: Operator,
+    /// Positions of its inputs, all smaller than its own: none for a source, two or more for a union, else one.
+    pub inputs: Vec<usize>,
+    /// The columns of its output; names need not be unique. A sink's are those of its input.
+    pub schema: SchemaRef,
+    /// Position in `schema` of the event time, `Timestamp(Millisecond, _)`, if the rows still have one.
+    pub event_time: Option<usize>,
+}
+
+/// What a node does.
+#[derive(Clone, Debug)]
+pub enum Operator {
+    /// Reads a topic or a file.
+    Source(Source),
+    /// Keeps the rows for which the predicate (a BOOLEAN) is true: neither false nor NULL.
+    Filter {
+        /// Over the input's columns.
+        predicate: Expression,
+    },
+    /// Computes one column per expression over the input's columns.
+    Project {
+        /// In the order of the output's columns.
+        expressions: Vec<Expression>,
+    },
+    /// Repeats each row for each window its time falls into (once for TUMBLE) and appends `window_start`, `window_end`
+    /// (`Timestamp(Millisecond)`, no zone) and `window_time` (type of the time column; window end - 1 ms). Stateless. A row whose time is
+    /// NULL cannot be placed and is a bad row.
+    AssignWindow {
+        /// Input column, `Timestamp(Millisecond, _)`.
+        time: usize,
+        /// Which windows there are.
+        window: Window,
+    },
+    /// The rows of all inputs, which have the same types.
+    Union,
+    /// Groups by key and window.
+    WindowAggregate(WindowAggregate),
+    /// Writes a topic.
+    Sink(Sink),
+}
+
+/// Reads a topic or a file, the needed columns only.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// What is read.
+    pub from: SourceFrom,
+    /// Positions in the table's columns, ascending: the columns of the node's schema. The event-time column is always among them.
+    pub columns: Vec<usize>,
+}
+
+/// What a source reads.
+#[derive(Clone, Debug)]
+pub enum SourceFrom {
+    /// A topic: unbounded, one watermark per partition.
+    Topic(Arc<Table>),
+    /// A file: bounded, read in order by one reader, its position is keyed state.
+    File(Arc<FileTable>),
+}
+
+/// `CREATE TABLE … WITH ('connector' = 'filesystem', …)`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FileTable {
+    /// The name in SQL.
+    pub name: String,
+    /// All are [`crate::ColumnFrom::Value`].
+    pub columns: Vec<Column>,
+    /// From `WATERMARK FOR column AS column - INTERVAL …`; the idle timeout is 0, since a file is never waited for.
+    pub event_time: Option<EventTime>,
+    /// How lines are written.
+    pub format: Format,
+    /// Relative, without `..` and without a scheme: whoever runs the plan resolves it below the folder it allows.
+    pub path: String,
+    /// True when the path ends in `.gz`.
+    pub gzip: bool,
+    /// For [`Format::Csv`].
+    pub csv: CsvOptions,
+}
+
+/// How a CSV file is written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CsvOptions {
+    /// `'csv.header'`: the first line has names, in any order, and is not a row. Default false.
+    pub header: bool,
+    /// `'csv.field-delimiter'`: one ASCII character. Default `,`.
+    pub delimiter: u8,
+    /// `'csv.null-literal'`: unquoted text that means NULL. Default: an empty field is NULL, except in a STRING column, where it is empty.
+    pub null_literal: Option<String>,
+}
+
+/// Groups rows by key and window and computes aggregates. Its input's rows come through an [`Exchange`] by the hash of the keys.
+///
+/// The output's columns are the keys, then the aggregates, then `window_start`, `window_end` (`Timestamp(Millisecond)`, no zone; start
+/// inclusive, end exclusive), `window_time` (end - 1 ms; the zone of the input's event time). A window is complete, and its rows come out,
+/// when the watermark reaches `window_end` - 1 ms; a row that arrives after the last of its windows is complete is late.
+#[derive(Clone, Debug)]
+pub struct WindowAggregate {
+    /// How rows find their windows.
+    pub windows: WindowInput,
+    /// Over the input's columns; may be empty (one group per window, which exists once a row fell into it).
+    pub keys: Vec<Expression>,
+    /// Over the input's columns; may be empty (distinct keys per window).
+    pub aggregates: Vec<Aggregate>,
+}
+
+/// How rows find their windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WindowInput {
+    /// By their event time. A row whose time is NULL is a bad row.
+    EventTime {
+        /// Input column, `Timestamp(Millisecond, _)`.
+        time: usize,
+        /// Which windows there are.
+        window: Window,
+    },
+    /// They carry it: each row belongs to the one window it says. NULLs cannot be there.
+    Attached {
+        /// Input column with the window's start, `Timestamp(Millisecond, None)`.
+        start: usize,
+        /// Input column with the window's end (exclusive), `Timestamp(Millisecond, None)`.
+        end: usize,
+        /// Which windows the rows were assigned to, so that slices are known.
+        window: Window,
+    },
+}
+
+impl WindowInput {
+    /// Which windows there are.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        match self {
+            Self::EventTime { window, .. } | Self::Attached { window, .. } => *window,
+        }
+    }
+}
+
+/// One aggregate of a [`WindowAggregate`]. NULL arguments are left out, as in the SQL standard.
+#[derive(Clone, Debug)]
+pub struct Aggregate {
+    /// What is computed.
+    pub function: AggregateFunction,
+    /// Absent for `COUNT(*)` only. Already cast to the type that is accumulated: see [`AggregateFunction`].
+    pub argument: Option<Expression>,
+    /// `FILTER (WHERE …)`: only rows for which it is true count.
+    pub filter: Option<Expression>,
+    /// The type of the result.
+    pub output: DataType,
+}
+
+/// The aggregates there are. A group without any non-NULL argument gives 0 for the counts and NULL for the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AggregateFunction {
+    /// Rows: `Int64`, never NULL.
+    CountStar,
+    /// Rows whose argument (any type) is not NULL: `Int64`, never NULL.
+    Count,
+    /// `Int64` -> `Int64` (overflow is an error), `Float64` -> `Float64`, `Decimal128(p, s)` -> `Decimal128(38, s)`.
+    Sum,
+    /// `Float64` -> `Float64`; `Decimal128(p, s)` -> `Decimal128(38, max(s, 6))`, rounded half away from zero.
+    Avg,
+    /// Any type but `Binary` -> the same.
+    Min,
+    /// Any type but `Binary` -> the same.
+    Max,
+}
+
+/// Writes a topic. Its input has one column per table column whose [`crate::ColumnFrom`] is `Value` or `Timestamp`, in the order of the
+/// table and of exactly its types; a column that the INSERT does not name is NULL. Rows with NULL in a column that is `NOT NULL` are bad rows.
+#[derive(Clone, Debug)]
+pub struct Sink {
+    /// What is written.
+    pub table: Arc<Table>,
+    /// Input columns that make the record's value, in the order of the table (key columns are among them).
+    pub value: Vec<usize>,
+    /// Names of the value's fields, one for each of `value`.
+    pub names: Vec<String>,
+    /// Whether each of `value` may be NULL by the table's declaration.
+    pub nullable: Vec<bool>,
+    /// Input columns that make the record's key, in the order of the key; empty = no key.
+    pub key: Vec<usize>,
+    /// Input column that is the record's timestamp, `Timestamp(Millisecond, _)`, if the table has such a column.
+    pub timestamp: Option<usize>,
+}
+
+/// What runs in one call stack, from a root to sinks and exchanges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// A [`Source`] or [`WindowAggregate`] node.
+    pub root: usize,
+    /// The stateless nodes and sinks that the root's rows reach, in topological order, without the root.
+    pub nodes: Vec<usize>,
+    /// The aggregates (positions in [`Plan::exchanges`]) that rows of this stage go to.
+    pub exchanges: Vec<usize>,
+}
+
+/// Where rows are handed over by the hash of the keys of a [`WindowAggregate`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// The aggregate's node; its id names the exchange and its state.
+    pub aggregate: usize,
+    /// The stages (positions in [`Plan::stages`]) that feed it. Its watermark is the least of theirs.
+    pub stages: Vec<usize>,
+}
+
+impl Plan {
+    /// The sources with their positions, in order.
+    pub fn sources(&self) -> impl Iterator<Item = (usize, &Source)> {
+        self.nodes.iter().enumerate().filter_map(|(index, node)| match &node.operator {
+            Operator::Source(source) => Some((index, source)),
+            _ => None,
+        })
+    }
+
+    /// The sinks with their positions, in order; one per INSERT.
+    pub fn sinks(&self) -> impl Iterator<Item = (usize, &Sink)> {
+        self.nodes.iter().enumerate().filter_map(|(index, node)| match &node.operator {
+            Operator::Sink(sink) => Some((index, sink)),
+            _ => None,
+        })
+    }
+
+    /// The aggregates with their positions, in the order of [`Plan::exchanges`].
+    pub fn aggregates(&self) -> impl Iterator<Item = (usize, &WindowAggregate)> {
+        self.nodes.iter().enumerate().filter_map(|(index, node)| match &node.operator {
+            Operator::WindowAggregate(aggregate) => Some((index, aggregate)),
+            _ => None,
+        })
+    }
+
+    /// The nodes with state: aggregates, and files (their position is state). What a change of the query would keep or drop.
+    pub fn stateful(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| node.has_state())
+    }
+}
+
+impl Node {
+    /// Whether the operator keeps something between batches that must survive.
+    #[must_use]
+    pub fn has_state(&self) -> bool {
+        matches!(self.operator, Operator::WindowAggregate(_) | Operator::Source(Source { from: SourceFrom::File(_), .. }))
+    }
+
+    /// A short name for status and logs: the kind and the first 8 hex digits of the id, e.g. `window-91ac03f2`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let kind = match &self.operator {
+            Operator::Source(Source { from: SourceFrom::Topic(_), .. }) => "source",
+            Operator::Source(Source { from: SourceFrom::File(_), .. }) => "file",
+            Operator::Filter { .. } => "filter",
+            Operator::Project { .. } => "project",
+            Operator::AssignWindow { .. } => "assign",
+            Operator::Union => "union",
+            Operator::WindowAggregate(_) => "window",
+            Operator::Sink(_) => "sink",
+        };
+        format!("{kind}-{:08x}", self.id.as_u64() >> 32)
+    }
+}
+
+impl SourceFrom {
+    /// The name in SQL.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Topic(table) => &table.name,
+            Self::File(table) => &table.name,
+        }
+    }
+
+    /// All columns that were declared, read or not.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        match self {
+            Self::Topic(table) => &table.columns,
+            Self::File(table) => &table.columns,
+        }
+    }
+
+    /// The declared event time; its column is a position in [`SourceFrom::columns`].
+    #[must_use]
+    pub fn event_time(&self) -> Option<&EventTime> {
+        match self {
+            Self::Topic(table) => table.event_time.as_ref(),
+            Self::File(table) => table.event_time.as_ref(),
+        }
+    }
+}
+
+impl AggregateFunction {
+    /// The name in SQL.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CountStar | Self::Count => "COUNT",
+            Self::Sum => "SUM",
+            Self::Avg => "AVG",
+            Self::Min => "MIN",
+            Self::Max => "MAX",
+        }
+    }
+}
