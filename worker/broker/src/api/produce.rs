@@ -1,0 +1,266 @@
+//! Produce (0): check each batch, put it into the log in the order of arrival, answer when all of them are durable.
+//!
+//! The first batch of a transaction in a partition waits for the transaction coordinator's word (KIP-890). Batches of the same connection
+//! for the same partition wait behind it at a gate; everything else goes on.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+use coordinators::transactions::{AddPartitions, Producer, Request as TransactionRequest, Response as TransactionResponse, Version};
+use log::{Append, AppendError, Appended, Origin, TopicPartitionId, Verification, VerificationGuard};
+use records::BatchHeader;
+use tokio::sync::oneshot;
+use units::{Offset, TimestampMs, TopicPartition, TransactionalId};
+use wire::{Decoder, ErrorCode, ProduceRequest, ProduceResponse, Str, produce as p};
+
+use crate::{
+    catalogue::Topic,
+    clock,
+    dispatch::{Begun, Call, decode},
+    errors,
+};
+
+/// The first version whose produce adds its partition to the transaction by itself (KIP-890).
+const IMPLICIT_ADD_VERSION: i16 = 12;
+/// The first version that may carry zstd (KIP-110).
+const ZSTD_VERSION: i16 = 7;
+
+/// Why a partition's batch was not written.
+#[derive(Clone, Debug)]
+struct Refused {
+    code: ErrorCode,
+    message: Option<String>,
+}
+
+impl From<ErrorCode> for Refused {
+    fn from(code: ErrorCode) -> Self {
+        Self { code, message: None }
+    }
+}
+
+type Placed = Result<Appended, Refused>;
+
+/// Partitions of a connection at which batches wait for an earlier one's verification: the newest batch's turn, each.
+#[derive(Default)]
+pub(crate) struct Gates {
+    waiting: HashMap<TopicPartitionId, oneshot::Receiver<()>>,
+}
+
+impl Gates {
+    /// The turn before the next batch for `partition`; `None` where nothing waits.
+    fn before(&mut self, partition: TopicPartitionId) -> Option<oneshot::Receiver<()>> {
+        let mut turn = self.waiting.remove(&partition)?;
+        matches!(turn.try_recv(), Err(oneshot::error::TryRecvError::Empty)).then_some(turn)
+    }
+}
+
+/// What is the same for all batches of a request.
+struct Producing {
+    call: Call,
+    transactional_id: Option<TransactionalId>,
+}
+
+pub(crate) fn begin(call: Call, gates: &mut Gates, decoder: &mut Decoder) -> Result<Begun, String> {
+    let request = decode::<ProduceRequest>(decoder, call.version)?;
+    let acks = request.acks;
+    let (version, correlation_id) = (call.version, call.correlation_id);
+    let transactional_id = request.transactional_id.as_deref().map(TransactionalId::from);
+    let producing = Arc::new(Producing { call, transactional_id });
+    let slots: Vec<_> = request.topic_data.into_iter().map(|topic| place_topic(&producing, gates, acks, topic)).collect();
+    let finish = async move {
+        let mut responses = Vec::with_capacity(slots.len());
+        for (mut response, slots) in slots {
+            for (index, slot) in slots {
+                response.partition_responses.push(partition_response(index, slot.finish().await));
+            }
+            responses.push(response);
+        }
+        ProduceResponse { responses, ..ProduceResponse::default() }
+    };
+    if acks != 0 {
+        return Ok(Begun::Answer(Box::pin(async move {
+            let response = finish.await;
+            wire::encode_response(&response, version, correlation_id).map(|answer| (answer, None)).map_err(|reason| reason.to_string())
+        })));
+    }
+    // Nobody hears of an error with acks=0: closing the connection makes the client look again (Kafka does the same).
+    Ok(Begun::Silent(Box::pin(async move {
+        let response = finish.await;
+        let refused = response.responses.iter().flat_map(|topic| &topic.partition_responses).find(|partition| partition.error_code != ErrorCode::None);
+        refused.map_or(Ok(()), |partition| Err(format!("a produce with acks=0 was refused: {:?}", partition.error_code)))
+    })))
+}
+
+/// One partition's outcome, or where it will come from.
+enum Slot {
+    Refused(Refused),
+    Pending(oneshot::Receiver<Placed>, bool),
+}
+
+impl Slot {
+    async fn finish(self) -> (Placed, bool) {
+        match self {
+            Self::Refused(refused) => (Err(refused), false),
+            // A log that closes drops what it had not acknowledged.
+            Self::Pending(placed, stamped) => (placed.await.unwrap_or_else(|_| Err(ErrorCode::NotLeaderOrFollower.into())), stamped),
+        }
+    }
+}
+
+fn place_topic(
+    producing: &Arc<Producing>,
+    gates: &mut Gates,
+    acks: i16,
+    wanted: p::TopicProduceData,
+) -> (p::TopicProduceResponse, Vec<(units::PartitionId, Slot)>) {
+    let shared = &producing.call.shared;
+    let catalogue = shared.topics.now();
+    let by_id = producing.call.version >= 13;
+    let topic = if by_id { catalogue.by_id(wanted.topic_id) } else { catalogue.get(&wanted.name) };
+    let response = p::TopicProduceResponse { name: wanted.name, topic_id: wanted.topic_id, ..p::TopicProduceResponse::default() };
+    let slots = wanted.partition_data.into_iter().map(|partition| {
+        let slot = match topic {
+            _ if !matches!(acks, -1..=1) => Slot::Refused(ErrorCode::InvalidRequiredAcks.into()),
+            None if by_id => Slot::Refused(ErrorCode::UnknownTopicId.into()),
+            None => {
+                shared.unknown_topics.asked(&response.name);
+                Slot::Refused(ErrorCode::UnknownTopicOrPartition.into())
+            }
+            Some(topic) => place(producing, gates, topic, partition.index, partition.records.unwrap_or_default()).unwrap_or_else(Slot::Refused),
+        };
+        (partition.index, slot)
+    });
+    let slots = slots.collect();
+    (response, slots)
+}
+
+/// Checks one partition's batch and puts it on its way.
+fn place(producing: &Arc<Producing>, gates: &mut Gates, topic: &Topic, index: units::PartitionId, records: Bytes) -> Result<Slot, Refused> {
+    let partition = topic.partition(index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let settings = topic.settings();
+    let header = check(&records, settings.max_message_bytes, producing.call.version)?;
+    let batches = if settings.stamps_append_time { stamped(&records)? } else { records };
+    let shared = &producing.call.shared;
+    let (sender, placed) = oneshot::channel();
+    let slot = Slot::Pending(placed, settings.stamps_append_time);
+    let turn = gates.before(partition);
+    let guard = if header.is_transactional() && turn.is_none() {
+        match shared.log.transaction_verification(partition, header.producer_id, header.producer_epoch) {
+            Ok(Verification::Ongoing) => None,
+            Ok(Verification::Needed(guard)) => Some(guard),
+            Err(error) => return Err(errors::of_read(&error).into()),
+        }
+    } else {
+        None
+    };
+    if turn.is_none() && guard.is_none() {
+        append(producing, partition, batches, None, sender);
+        return Ok(slot);
+    }
+    let (next, after) = oneshot::channel();
+    gates.waiting.insert(partition, after);
+    let name = TopicPartition { topic: topic.name.clone(), partition: index };
+    let producing = Arc::clone(producing);
+    tokio::spawn(async move {
+        if let Some(turn) = turn {
+            // Whoever was before is in the log now, or was refused: either way it is our turn.
+            let _ = turn.await;
+        }
+        match verify(&producing, &header, partition, name, guard).await {
+            Ok(guard) => append(&producing, partition, batches, guard, sender),
+            Err(refused) => drop(sender.send(Err(refused))),
+        }
+        let _ = next.send(());
+    });
+    Ok(slot)
+}
+
+/// Asks the coordinator where the log needs its word; gives the guard to append with.
+async fn verify(
+    producing: &Producing,
+    header: &BatchHeader,
+    partition: TopicPartitionId,
+    name: TopicPartition,
+    guard: Option<VerificationGuard>,
+) -> Result<Option<VerificationGuard>, Refused> {
+    let shared = &producing.call.shared;
+    if !header.is_transactional() {
+        return Ok(None);
+    }
+    let guard = match guard {
+        Some(guard) => guard,
+        None => match shared.log.transaction_verification(partition, header.producer_id, header.producer_epoch) {
+            Ok(Verification::Ongoing) => return Ok(None),
+            Ok(Verification::Needed(guard)) => guard,
+            Err(error) => return Err(errors::of_read(&error).into()),
+        },
+    };
+    let Some(transactional_id) = producing.transactional_id.clone() else {
+        return Err(Refused { code: ErrorCode::InvalidRequest, message: Some("a transactional batch without a transactional id".into()) });
+    };
+    let producer = Producer { id: header.producer_id, epoch: header.producer_epoch };
+    let verified = if producing.call.version >= IMPLICIT_ADD_VERSION {
+        let add = AddPartitions { transactional_id, producer, partitions: vec![name], version: Version::V2 };
+        match shared.transactions.request(TransactionRequest::AddPartitions(add)).await {
+            Some(TransactionResponse::AddPartitions(added)) => added,
+            _ => return Err(ErrorCode::CoordinatorNotAvailable.into()),
+        }
+    } else {
+        shared.transactions.read(move |transactions| transactions.verify_partition(&transactional_id, producer, &name)).await.ok_or(ErrorCode::CoordinatorNotAvailable)?
+    };
+    verified.map(|()| Some(guard)).map_err(|refusal| Refused { code: errors::of_refusal(refusal), message: Some(refusal.to_string()) })
+}
+
+fn append(producing: &Producing, partition: TopicPartitionId, batches: Bytes, guard: Option<VerificationGuard>, placed: oneshot::Sender<Placed>) {
+    let append = Append { batches, origin: Origin::Producer { guard }, leader_epoch: None };
+    let done = Box::new(move |appended: Result<Appended, AppendError>| {
+        let refused = |error: AppendError| Refused { code: errors::of_append(&error), message: Some(error.to_string()) };
+        // A connection that closed no longer wants to know.
+        let _ = placed.send(appended.map_err(refused));
+    });
+    producing.call.shared.log.append(partition, append, done);
+}
+
+/// What Kafka checks of a produced batch without looking inside: exactly one whole batch of format 2, its checksum, its size.
+fn check(records: &Bytes, max_message_bytes: usize, version: i16) -> Result<BatchHeader, Refused> {
+    let header = records::validate_produced(records).map_err(|error| {
+        let code = match error {
+            records::BatchError::Magic(_) => ErrorCode::UnsupportedForMessageFormat,
+            records::BatchError::Invalid(_) => ErrorCode::InvalidRecord,
+            _ => ErrorCode::CorruptMessage,
+        };
+        Refused { code, message: Some(error.to_string()) }
+    })?;
+    if header.total_bytes() != records.len() {
+        return Err(Refused { code: ErrorCode::InvalidRecord, message: Some("a produce request carries exactly one batch a partition".into()) });
+    }
+    if records.len() > max_message_bytes {
+        let message = format!("a batch of {} bytes is larger than max.message.bytes = {max_message_bytes}", records.len());
+        return Err(Refused { code: ErrorCode::MessageTooLarge, message: Some(message) });
+    }
+    if version < ZSTD_VERSION && header.attributes.compression() == Some(records::Compression::Zstd) {
+        return Err(ErrorCode::UnsupportedCompressionType.into());
+    }
+    Ok(header)
+}
+
+/// The batch with our clock's time in it (`message.timestamp.type=LogAppendTime`).
+fn stamped(records: &Bytes) -> Result<Bytes, Refused> {
+    let mut batch = BytesMut::from(records.as_ref());
+    records::set_append_time(&mut batch, clock::now());
+    Ok(batch.freeze())
+}
+
+fn partition_response(index: units::PartitionId, (placed, stamped): (Placed, bool)) -> p::PartitionProduceResponse {
+    let response = p::PartitionProduceResponse { index, base_offset: Offset(-1), ..p::PartitionProduceResponse::default() };
+    match placed {
+        Ok(appended) => p::PartitionProduceResponse {
+            base_offset: appended.base_offset,
+            log_start_offset: appended.log_start,
+            log_append_time_ms: if stamped { clock::now() } else { TimestampMs::NONE },
+            ..response
+        },
+        Err(refused) => p::PartitionProduceResponse { error_code: refused.code, error_message: refused.message.map(Str::from), ..response },
+    }
+}
+

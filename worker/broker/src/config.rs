@@ -1,0 +1,55 @@
+//! What a broker is told when it starts.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use units::{BrokerId, DurationMs};
+
+/// How one broker runs. [`BrokerConfig::new`] gives the defaults.
+#[derive(Clone, Debug)]
+pub struct BrokerConfig {
+    /// Its id, Kafka's `node.id`.
+    pub broker: BrokerId,
+    /// Folder on its volume: the WAL and the catalogue of topics. One process at a time.
+    pub folder: PathBuf,
+    /// Where it listens. Port 0 takes any free one; [`crate::Broker::address`] tells which.
+    pub listen: SocketAddr,
+    /// `host:port` that clients are told to connect to; `None`: the address it listens on.
+    pub advertised: Option<(String, u16)>,
+    /// Kafka's cluster id; `None`: made at the first start and kept.
+    pub cluster_id: Option<String>,
+    /// Whether the store is an object store of its own, which is shipped to all the time, or a folder on the volume, which is not.
+    pub ships_continuously: bool,
+    /// The largest request that is read (`socket.request.max.bytes`). Default 100 MiB.
+    pub request_bytes_max: usize,
+    /// Bytes of requests that are held at once, all connections together; beyond, sockets are not read. Default 64 MiB.
+    pub request_budget_bytes: usize,
+    /// Bytes of answers that are held at once, all connections together; beyond, fetches get less. Default 64 MiB.
+    pub response_budget_bytes: usize,
+    /// Connections that are served at once. Default 4096.
+    pub connections_max: usize,
+    /// Partitions that a topic gets which a client makes without saying how many (`num.partitions`). Default 1.
+    pub default_partitions: i32,
+    /// How long an empty group waits for more members (`group.initial.rebalance.delay.ms`).
+    pub initial_rebalance_delay: DurationMs,
+}
+
+impl BrokerConfig {
+    /// The defaults, on `folder`, listening on `listen`.
+    #[must_use]
+    pub fn new(broker: BrokerId, folder: impl Into<PathBuf>, listen: SocketAddr) -> Self {
+        Self {
+            broker,
+            folder: folder.into(),
+            listen,
+            advertised: None,
+            cluster_id: None,
+            ships_continuously: false,
+            request_bytes_max: 100 << 20,
+            request_budget_bytes: 64 << 20,
+            response_budget_bytes: 64 << 20,
+            connections_max: 4096,
+            default_partitions: 1,
+            initial_rebalance_delay: DurationMs(3_000),
+        }
+    }
+}

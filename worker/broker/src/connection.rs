@@ -1,0 +1,154 @@
+//! One connection: requests are taken in order and begun at once, answers go out in the same order.
+//!
+//! The reader decodes and *begins* each request (a produce is in the log's order when its beginning returns); the writer awaits the rest
+//! of each in turn. So produce requests of one connection are pipelined, and a slow reader of answers stops its own requests only.
+
+use std::{io, io::IoSlice, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
+    sync::mpsc,
+};
+use wire::{
+    Encoded,
+    frame::{self, Status},
+};
+
+use crate::{
+    budget::Taken,
+    dispatch::{self, Begun, Client},
+    shared::Shared,
+};
+
+/// Requests of one connection that may be under way at once.
+const PIPELINED_MAX: usize = 64;
+/// Bytes read from a socket at once while frames are small.
+const READ_BYTES: usize = 16 << 10;
+/// A peer that has begun a request and sends nothing more, or takes nothing of its answer, for this long is cut off.
+const STALLED_FOR: Duration = Duration::from_secs(60);
+/// A peer that asks nothing for this long is cut off (`connections.max.idle.ms`).
+const IDLE_FOR: Duration = Duration::from_secs(600);
+
+/// Why a connection ended, where the peer did not simply go.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectionError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Frame(#[from] frame::FrameError),
+    #[error("{0}")]
+    Request(String),
+    #[error("the peer stalled in the middle of a request or an answer")]
+    Stalled,
+}
+
+/// A request that was begun, and the memory its frame holds.
+struct UnderWay {
+    begun: Begun,
+    _frame: Taken,
+}
+
+/// Serves the connection until the peer goes, breaks a rule, or the broker stops.
+pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, shared: Arc<Shared>) -> Result<(), ConnectionError> {
+    socket.set_nodelay(true)?;
+    let (reader, writer) = socket.into_split();
+    let (sender, receiver) = mpsc::channel(PIPELINED_MAX);
+    let writing = tokio::spawn(write_answers(writer, receiver));
+    let mut client = Client::new(peer);
+    let read = tokio::select! {
+        read = read_requests(reader, &mut client, &shared, sender) => read,
+        () = shared.stop.cancelled() => Ok(()),
+    };
+    // The reader's end is dropped: the writer answers what was begun, and ends.
+    let written = writing.await.unwrap_or_else(|reason| Err(ConnectionError::Request(format!("a request failed inside: {reason}"))));
+    read.and(written)
+}
+
+async fn read_requests(
+    mut socket: OwnedReadHalf,
+    client: &mut Client,
+    shared: &Arc<Shared>,
+    answers: mpsc::Sender<UnderWay>,
+) -> Result<(), ConnectionError> {
+    let mut buffer = BytesMut::with_capacity(READ_BYTES);
+    loop {
+        let Some((frame, taken)) = read_frame(&mut socket, &mut buffer, shared).await? else { return Ok(()) };
+        // Taking a place first bounds what is begun; it is free again when the answer is written.
+        let Ok(place) = answers.reserve().await else { return Ok(()) };
+        let begun = dispatch::begin(shared, client, frame).map_err(ConnectionError::Request)?;
+        place.send(UnderWay { begun, _frame: taken });
+    }
+}
+
+/// The next frame and the memory taken for it; `None` where the peer has gone between two frames.
+async fn read_frame(socket: &mut OwnedReadHalf, buffer: &mut BytesMut, shared: &Shared) -> Result<Option<(Bytes, Taken)>, ConnectionError> {
+    let frame_bytes = loop {
+        match frame::status(buffer, shared.config.request_bytes_max)? {
+            Status::NeedLength => {
+                buffer.reserve(READ_BYTES);
+                let patience = if buffer.is_empty() { IDLE_FOR } else { STALLED_FOR };
+                if within(patience, socket.read_buf(buffer)).await? == 0 {
+                    return Ok(None);
+                }
+            }
+            Status::NeedBody { frame_bytes } | Status::Whole { frame_bytes } => break frame_bytes,
+        }
+    };
+    let taken = shared.requests.take(frame_bytes).await;
+    buffer.advance(frame::PREFIX_BYTES);
+    while buffer.len() < frame_bytes {
+        buffer.reserve(frame_bytes - buffer.len());
+        if within(STALLED_FOR, socket.read_buf(buffer)).await? == 0 {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+    }
+    Ok(Some((buffer.split_to(frame_bytes).freeze(), taken)))
+}
+
+async fn write_answers(mut socket: OwnedWriteHalf, mut answers: mpsc::Receiver<UnderWay>) -> Result<(), ConnectionError> {
+    while let Some(UnderWay { begun, _frame }) = answers.recv().await {
+        let finished = match begun {
+            Begun::Answer(answer) => answer.await,
+            Begun::Silent(rest) => {
+                rest.await.map_err(ConnectionError::Request)?;
+                continue;
+            }
+        };
+        drop(_frame);
+        let (answer, charged) = finished.map_err(ConnectionError::Request)?;
+        write_all(&mut socket, answer).await?;
+        drop(charged);
+    }
+    socket.shutdown().await?;
+    Ok(())
+}
+
+/// Writes every slice, as many at once as the system takes.
+async fn write_all(socket: &mut OwnedWriteHalf, answer: Encoded) -> Result<(), ConnectionError> {
+    let mut left = std::collections::VecDeque::from(answer.into_slices());
+    while !left.is_empty() {
+        let slices: Vec<IoSlice<'_>> = left.iter().take(64).map(|slice| IoSlice::new(slice)).collect();
+        let mut written = within(STALLED_FOR, socket.write_vectored(&slices)).await?;
+        if written == 0 {
+            return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+        }
+        while let Some(first) = left.front_mut() {
+            if written < first.len() {
+                first.advance(written);
+                break;
+            }
+            written -= first.len();
+            left.pop_front();
+            if written == 0 {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn within<T>(patience: Duration, io: impl Future<Output = io::Result<T>>) -> Result<T, ConnectionError> {
+    tokio::time::timeout(patience, io).await.map_err(|_| ConnectionError::Stalled)?.map_err(ConnectionError::from)
+}

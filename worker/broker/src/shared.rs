@@ -1,0 +1,46 @@
+//! What every connection of a broker shares.
+
+use std::sync::{Arc, Mutex};
+
+use log::Log;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use units::BrokerId;
+
+use crate::{
+    BrokerConfig, budget::Budget,
+    coordinator::{Groups, Transactions},
+    fetch::Sessions,
+    topics::Topics,
+    unknown_topics::UnknownTopics,
+    waiters::Waiters,
+};
+
+/// One per broker, behind an `Arc`.
+pub(crate) struct Shared {
+    pub(crate) config: BrokerConfig,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) log: Log,
+    pub(crate) topics: Topics,
+    pub(crate) groups: Groups,
+    pub(crate) transactions: Transactions,
+    pub(crate) waiters: Arc<Waiters>,
+    pub(crate) sessions: Mutex<Sessions>,
+    pub(crate) requests: Budget,
+    pub(crate) responses: Budget,
+    /// Reads that go to the disk or the object store: few at a time, so that cold readers do not crowd out the rest.
+    pub(crate) blocking_reads: Semaphore,
+    pub(crate) unknown_topics: UnknownTopics,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Shared {
+    pub(crate) fn broker(&self) -> BrokerId {
+        self.config.broker
+    }
+
+    pub(crate) fn leader_epoch(&self) -> units::LeaderEpoch {
+        self.log.incarnation().leader_epoch()
+    }
+}
