@@ -1,0 +1,5 @@
+//! What the rooms around `flow` rely on, seen from outside.
+
+mod csv;
+mod json;
+mod seeds;
