@@ -1,0 +1,131 @@
+//! The definitions: complete, small, fresh, and structural.
+
+use serde_json::{Value, json};
+use std::{fs, path::Path};
+use streamwright_crds::{
+    Cluster, Condition, Kind, Pipeline, RetentionPolicy, Topic,
+    conditions::{ConditionType, Reason, reasons},
+    definition,
+};
+
+#[test]
+fn committed_definitions_are_fresh() {
+    for kind in Kind::ALL {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(definition::file_name(*kind));
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == definition::yaml(*kind), "{} is stale: run `cargo run -p streamwright-crds --bin crdgen`", path.display());
+    }
+}
+
+#[test]
+fn definitions_stay_small_enough_for_plain_apply() {
+    for kind in Kind::ALL {
+        let bytes = definition::yaml(*kind).len();
+        assert!(bytes < definition::BYTES_MAX, "{kind}: {bytes} bytes");
+    }
+}
+
+#[test]
+fn newborn_objects_say_that_nobody_has_seen_them() {
+    for kind in Kind::ALL {
+        let schema = definition::schema(*kind);
+        let status = schema.pointer("/properties/status").unwrap();
+        assert_eq!(status["default"]["observedGeneration"], json!(-1), "{kind}");
+        assert_eq!(status["default"]["conditions"][0]["reason"], json!("NotReconciled"), "{kind}");
+        let conditions: Vec<Condition> = serde_json::from_value(status["default"]["conditions"].clone()).unwrap();
+        assert!(conditions[0].is(ConditionType::Ready));
+    }
+}
+
+#[test]
+fn conditions_are_a_list_map_by_type() {
+    for kind in Kind::ALL {
+        let schema = definition::schema(*kind);
+        let conditions = schema.pointer("/properties/status/properties/conditions").unwrap();
+        assert_eq!(conditions["x-kubernetes-list-type"], "map", "{kind}");
+        assert_eq!(conditions["x-kubernetes-list-map-keys"], json!(["type"]), "{kind}");
+    }
+}
+
+/// Calls `visit` with every schema in a schema, and its path.
+fn walk(schema: &Value, path: &str, visit: &mut dyn FnMut(&Value, &str)) {
+    visit(schema, path);
+    for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        walk(property, &format!("{path}.{name}"), visit);
+    }
+    for (key, mark) in [("items", "[]"), ("additionalProperties", "{}")] {
+        if let Some(inner) = schema.get(key) {
+            walk(inner, &format!("{path}{mark}"), visit);
+        }
+    }
+}
+
+#[test]
+fn every_field_is_explained_and_bounded() {
+    let mut problems = Vec::new();
+    for kind in Kind::ALL {
+        walk(&definition::schema(*kind), kind.as_str(), &mut |schema, path| {
+            let mut need = |what: &str, is_there: bool| {
+                if !is_there {
+                    problems.push(format!("{path}: {what}"));
+                }
+            };
+            let has = |key: &str| schema.get(key).is_some();
+            let is_inner = path.ends_with(['}', ']']);
+            need("a description", is_inner || has("description"));
+            need("no nullable", !has("nullable"));
+            match schema["type"].as_str() {
+                Some("string") => need("maxLength or enum", has("maxLength") || has("enum") || has("format")),
+                Some("array") => need("maxItems and items", has("maxItems") && has("items")),
+                Some("object") => need("properties or a bounded map", path == kind.as_str() || has("properties") || has("maxProperties")),
+                Some("integer") => need("a signed format", matches!(schema["format"].as_str(), Some("int32" | "int64"))),
+                Some("boolean") => {}
+                _ => need("a type", has("x-kubernetes-int-or-string")),
+            }
+        });
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn names_columns_and_subresources_are_those_of_the_contract() {
+    for (kind, short, columns, scale) in [
+        (Kind::Cluster, "swc", "Ready,Reason,Brokers,Bootstrap,Bucket,At risk,Message,Age", true),
+        (Kind::Topic, "swt", "Ready,Reason,Cluster,Partitions,Retention,Local,Object,Message,Age", false),
+        (Kind::RetentionPolicy, "swr", "Ready,Cleanup,Total,Local,Topics,Reason,Message,Age", false),
+        (Kind::Pipeline, "swp", "Ready,Reason,Replicas,Lag,Checkpoint,Watermark,Message,Age", true),
+    ] {
+        let definition = definition::definition(kind);
+        let version = &definition["spec"]["versions"][0];
+        assert_eq!(definition["spec"]["names"]["shortNames"], json!([short]));
+        assert_eq!(definition["spec"]["names"]["categories"], json!(["streamwright"]));
+        assert_eq!(definition["spec"]["scope"], "Namespaced");
+        let names: Vec<_> =
+            version["additionalPrinterColumns"].as_array().unwrap().iter().map(|column| column["name"].as_str().unwrap()).collect();
+        assert_eq!(names.join(","), columns, "{kind}");
+        assert!(version["subresources"].get("status").is_some());
+        assert_eq!(version["subresources"].get("scale").is_some(), scale, "{kind}");
+    }
+}
+
+#[test]
+fn admitted_objects_become_their_types() {
+    let admit = |kind, spec| streamwright_crds::admission::admit(kind, crate::object(kind, "x", spec), None).unwrap();
+    let cluster: Cluster = serde_json::from_value(admit(Kind::Cluster, "{}")).unwrap();
+    assert_eq!((cluster.spec.replicas, cluster.spec.auto_create_topics, cluster.status.unwrap().observed_generation), (1, false, Some(-1)));
+    let topic: Topic = serde_json::from_value(admit(Kind::Topic, "{partitions: 6}")).unwrap();
+    assert_eq!((topic.spec.cluster_ref.name.as_str(), topic.spec.partitions), ("default", Some(6)));
+    let policy: RetentionPolicy = serde_json::from_value(admit(Kind::RetentionPolicy, "{total: {time: 720h}}")).unwrap();
+    assert_eq!(policy.spec.total.unwrap().time.unwrap().millis(), Ok(2_592_000_000));
+    let pipeline: Pipeline =
+        serde_json::from_value(admit(Kind::Pipeline, "{query: x, pod: {resources: {requests: {cpu: 2, memory: 2Gi}}}}")).unwrap();
+    assert_eq!((pipeline.spec.max_parallelism, pipeline.spec.commit_interval.millis()), (64, Ok(200)));
+    assert_eq!(pipeline.spec.pod.unwrap().resources.unwrap().requests["cpu"].0, "2");
+}
+
+#[test]
+fn ready_can_say_why_in_every_kind() {
+    for kind in Kind::ALL {
+        assert!(reasons(*kind, ConditionType::Ready).contains(&Reason::NotReconciled), "{kind}");
+    }
+}
