@@ -125,6 +125,11 @@ impl ApiKey {
         self.row().0
     }
 
+    /// Every API that a broker tells its clients of, with the versions it has: all but those that brokers use among themselves.
+    pub fn for_clients() -> impl Iterator<Item = (Self, RangeInclusive<i16>)> {
+        Self::ALL.iter().filter(|api| !matches!(api, Self::WriteTxnMarkers)).map(|api| (*api, api.versions()))
+    }
+
     /// Whether `version` has compact lengths and tagged fields (KIP-482).
     #[must_use]
     pub fn is_flexible(self, version: i16) -> bool {

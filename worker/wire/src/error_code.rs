@@ -3,12 +3,13 @@
 use std::fmt;
 
 macro_rules! codes {
-    ($($name:ident = $code:literal, $text:literal, $doc:literal;)*) => {
+    ($($(#[$attribute:meta])* $name:ident = $code:literal, $text:literal, $doc:literal;)*) => {
         /// Kafka's error codes, all that Kafka 4.2 knows. A code that is not among them is kept as it is: a newer peer may send one.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum ErrorCode {
             $(
                 #[doc = concat!("`", $text, "` (", $code, "): ", $doc, ".")]
+                $(#[$attribute])*
                 $name,
             )*
             /// A code that is not known here; never one of those above.
@@ -60,6 +61,7 @@ macro_rules! codes {
 
 codes! {
     UnknownServerError = -1, "UNKNOWN_SERVER_ERROR", "a fault of the broker that has no code of its own";
+    #[default]
     None = 0, "NONE", "nothing went wrong";
     OffsetOutOfRange = 1, "OFFSET_OUT_OF_RANGE", "the offset lies before the log start or behind the log end";
     CorruptMessage = 2, "CORRUPT_MESSAGE", "a batch fails its checksum, or cannot be read";
@@ -194,12 +196,6 @@ codes! {
     StreamsInvalidTopologyEpoch = 131, "STREAMS_INVALID_TOPOLOGY_EPOCH", "the topology's epoch is not possible";
     StreamsTopologyFenced = 132, "STREAMS_TOPOLOGY_FENCED", "the topology's epoch is old";
     ShareSessionLimitReached = 133, "SHARE_SESSION_LIMIT_REACHED", "there are as many share sessions as allowed";
-}
-
-impl Default for ErrorCode {
-    fn default() -> Self {
-        Self::None
-    }
 }
 
 impl ErrorCode {

@@ -52,10 +52,6 @@ pub trait Message: Sized + Default {
     fn versions() -> RangeInclusive<i16> {
         Self::API.versions()
     }
-
-    /// A random value that `version` can carry.
-    #[cfg(test)]
-    fn sample_of(dice: &mut crate::tests::Dice, version: i16) -> Self;
 }
 
 /// A message that is answered by another.
@@ -85,10 +81,6 @@ macro_rules! message {
             fn decode(decoder: &mut $crate::Decoder, version: i16) -> Result<Self, $crate::DecodeError> {
                 let unknown = $crate::DecodeError::Version { message: Self::NAME, version };
                 $crate::field::Field::decode(decoder, Self::API.shape(version).ok_or(unknown)?)
-            }
-            #[cfg(test)]
-            fn sample_of(dice: &mut $crate::tests::Dice, version: i16) -> Self {
-                $crate::field::Field::sample(dice, Self::API.shape(version).expect("a version of this message"))
             }
         }
     };

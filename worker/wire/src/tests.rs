@@ -1,5 +1,11 @@
 //! What the tests of this crate share.
 
+mod framing;
+mod hostile;
+mod oracle;
+
+use crate::{Message, field::Field};
+
 /// A seeded source of random values: the same seed gives the same run.
 pub(crate) struct Dice(u64);
 
@@ -33,5 +39,22 @@ impl Dice {
     pub(crate) fn bytes(&mut self) -> Vec<u8> {
         let length = if self.one_in(10) { 4000 + self.below(2000) } else { self.below(40) };
         (0..length).map(|_| self.next() as u8).collect()
+    }
+}
+
+/// How many seeds to try: `default`, or what `SW_SEEDS` says.
+pub(crate) fn seeds(default: u64) -> u64 {
+    std::env::var("SW_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// A message of which there are random values.
+pub(crate) trait Sampled: Message {
+    /// A random value that `version` can carry.
+    fn sampled(dice: &mut Dice, version: i16) -> Self;
+}
+
+impl<M: Message + Field> Sampled for M {
+    fn sampled(dice: &mut Dice, version: i16) -> Self {
+        Self::sample(dice, Self::API.shape(version).expect("a version of this message"))
     }
 }
