@@ -1,9 +1,10 @@
 //! A broker: the topics it shall hold, and what it says of itself.
 
 use serde::{Deserialize, Serialize};
-use units::{BrokerId, ByteCount, Incarnation};
+use std::collections::BTreeMap;
+use units::{BrokerId, ByteCount, Incarnation, TopicName};
 
-use crate::{ActualTopic, DesiredTopic, ObjectRef, ReleasedTopic};
+use crate::{ActualTopic, DesiredTopic, ObjectRef, ReleasedTopic, TopicProblem};
 
 /// All that a broker is to do. A topic that is neither in `topics` nor in `released` is left exactly as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +74,7 @@ pub struct ObjectStoreUse {
 /// What a broker says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActualBroker {
-    /// The highest [`DesiredBroker::generation`] that was gone through; topics in it may still have a `problem`. 0 before the first.
+    /// The highest [`DesiredBroker::generation`] that was gone through; topics in it may still be among `problems`. 0 before the first.
     pub generation: u64,
     /// Its id.
     pub broker: BrokerId,
@@ -93,4 +94,6 @@ pub struct ActualBroker {
     pub object_store: ObjectStoreUse,
     /// Every topic it has, internal ones included, sorted by name.
     pub topics: Vec<ActualTopic>,
+    /// Desired topics that are not in force, whether they exist or not, and why.
+    pub problems: BTreeMap<TopicName, TopicProblem>,
 }

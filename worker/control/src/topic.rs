@@ -4,8 +4,6 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use units::{ByteCount, DurationMs, TopicId, TopicName};
 
-use crate::TopicProblem;
-
 /// Namespace and name of a custom resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectRef {
@@ -84,7 +82,7 @@ pub struct ConfigEntry {
 /// A topic that shall exist, with all that governs it.
 ///
 /// The broker makes it if there is none, grows its partitions, and sets retention and configuration; it never shrinks partitions and
-/// never makes the topic anew. What it cannot do it reports in [`ActualTopic::problem`] and leaves as it is.
+/// never makes the topic anew. What it cannot do it reports in [`crate::ActualBroker::problems`] and leaves as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DesiredTopic {
     /// Kafka's name.
@@ -151,6 +149,4 @@ pub struct ActualTopic {
     pub records: u64,
     /// Records appended since this incarnation started, all partitions: the difference of two reads is a rate.
     pub records_appended: u64,
-    /// Why the desired state is not in force; `None` where it is, or where nothing is desired.
-    pub problem: Option<TopicProblem>,
 }
