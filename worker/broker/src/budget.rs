@@ -48,7 +48,11 @@ impl Budget {
     /// budget never runs dry. Gives how many bytes were taken.
     pub(crate) fn take_share(&self, wanted: usize) -> (usize, Option<Taken>) {
         let share = (self.units.available_permits() / 2).min(wanted.div_ceil(UNIT_BYTES));
-        match u32::try_from(share).ok().filter(|share| *share > 0).and_then(|share| Arc::clone(&self.units).try_acquire_many_owned(share).ok()) {
+        match u32::try_from(share)
+            .ok()
+            .filter(|share| *share > 0)
+            .and_then(|share| Arc::clone(&self.units).try_acquire_many_owned(share).ok())
+        {
             Some(permit) => (share * UNIT_BYTES, Some(Taken { permit })),
             None => (0, None),
         }

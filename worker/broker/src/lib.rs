@@ -1,1 +1,34 @@
-//! Placeholder until this room is furnished.
+//! A broker: the Kafka protocol on a socket, over the log, the coordinators and a catalogue of topics.
+//!
+//! ```text
+//! listener -> connection -> dispatch -> api/*  --> log            (produce, fetch, offsets)
+//!                                          |----> coordinator/*  (groups, transactions: sans-IO cores in a task each)
+//!                                          '----> topics         (catalogue; on disk, then in the log, then in force)
+//! ```
+//!
+//! [`Broker::start`] recovers, loads and listens; [`Broker::apply`] goes towards a desired state, [`Broker::actual`] says what is.
+//! Memory is taken from budgets before bytes are read ([`BrokerConfig`]); what waits holds none.
+
+mod actual;
+mod api;
+mod broker;
+mod budget;
+mod catalogue;
+mod clock;
+mod config;
+mod connection;
+mod coordinator;
+mod dispatch;
+mod errors;
+mod fetch;
+mod listener;
+mod random;
+mod shared;
+mod topics;
+mod unknown_topics;
+mod waiters;
+
+pub use broker::{Broker, StartError};
+pub use catalogue::FileError;
+pub use config::BrokerConfig;
+pub use coordinator::LoadError;

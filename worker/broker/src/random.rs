@@ -10,7 +10,9 @@ use units::TopicId;
 /// Where the system has no source of randomness: no id could be trusted.
 pub(crate) fn bytes() -> [u8; 16] {
     let mut bytes = [0; 16];
-    std::fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes)).expect("the system has a source of randomness");
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .expect("the system has a source of randomness");
     bytes
 }
 

@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 use units::BrokerId;
 
 use crate::{
-    BrokerConfig, budget::Budget,
+    BrokerConfig,
+    budget::Budget,
     coordinator::{Groups, Transactions},
     fetch::Sessions,
     topics::Topics,
@@ -22,7 +23,7 @@ pub(crate) struct Shared {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) log: Log,
-    pub(crate) topics: Topics,
+    pub(crate) topics: Arc<Topics>,
     pub(crate) groups: Groups,
     pub(crate) transactions: Transactions,
     pub(crate) waiters: Arc<Waiters>,

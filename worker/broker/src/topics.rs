@@ -17,7 +17,6 @@ use crate::{
 };
 
 /// All topics of a broker.
-#[derive(Debug)]
 pub(crate) struct Topics {
     file: CatalogueFile,
     log: Log,

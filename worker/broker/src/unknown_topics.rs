@@ -21,7 +21,10 @@ impl UnknownTopics {
     /// Notes that a client asked for `name`.
     pub(crate) fn asked(&self, name: &str) {
         if self.is_due(name, Instant::now()) {
-            tracing::warn!(topic = name, "a client asks for topic {name:?}, which does not exist; declare it: kind Topic, metadata.name {name}");
+            tracing::warn!(
+                topic = name,
+                "a client asks for topic {name:?}, which does not exist; declare it: kind Topic, metadata.name {name}"
+            );
         }
     }
 

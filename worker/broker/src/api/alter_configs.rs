@@ -2,8 +2,8 @@
 
 use units::TopicName;
 use wire::{
-    AlterConfigsRequest, AlterConfigsResponse, ErrorCode, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, Str, alter_configs as a,
-    incremental_alter_configs as i,
+    AlterConfigsRequest, AlterConfigsResponse, ErrorCode, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, Str,
+    alter_configs as a, incremental_alter_configs as i,
 };
 
 use crate::{catalogue::Change, dispatch::Call};
@@ -34,7 +34,8 @@ pub(crate) async fn answer(call: Call, request: AlterConfigsRequest) -> AlterCon
 pub(crate) async fn answer_incremental(call: Call, request: IncrementalAlterConfigsRequest) -> IncrementalAlterConfigsResponse {
     let mut responses = Vec::with_capacity(request.resources.len());
     for resource in request.resources {
-        let change = topic(resource.resource_type, &resource.resource_name).and_then(|name| Ok(Change::Configure { name, config: changes(&resource.configs)? }));
+        let change = topic(resource.resource_type, &resource.resource_name)
+            .and_then(|name| Ok(Change::Configure { name, config: changes(&resource.configs)? }));
         let altered = match change {
             Ok(change) => alter(&call, change, request.validate_only).await,
             Err(refused) => Err(refused),
@@ -50,14 +51,23 @@ fn changes(configs: &[i::AlterableConfig]) -> Result<Vec<(String, Option<String>
     let change = |entry: &i::AlterableConfig| match entry.config_operation {
         SET => Ok((entry.name.to_string(), entry.value.as_deref().map(String::from))),
         DELETE => Ok((entry.name.to_string(), None)),
-        operation => Err((ErrorCode::InvalidConfig, Str::from(format!("operation {operation} on {}: only settings that are lists can be appended to, and it is none", &*entry.name)))),
+        operation => Err((
+            ErrorCode::InvalidConfig,
+            Str::from(format!(
+                "operation {operation} on {}: only settings that are lists can be appended to, and it is none",
+                &*entry.name
+            )),
+        )),
     };
     configs.iter().map(change).collect()
 }
 
 fn topic(resource_type: i8, name: &str) -> Result<TopicName, Refused> {
     if resource_type != TOPIC {
-        return Err((ErrorCode::InvalidRequest, Str::from_static("only topics have settings that clients change; a broker's are those of its Cluster")));
+        return Err((
+            ErrorCode::InvalidRequest,
+            Str::from_static("only topics have settings that clients change; a broker's are those of its Cluster"),
+        ));
     }
     TopicName::new(name).map_err(|reason| (ErrorCode::InvalidTopicException, Str::from(reason.to_string())))
 }

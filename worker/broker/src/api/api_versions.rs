@@ -22,7 +22,11 @@ pub(crate) async fn answer(call: Call, request: ApiVersionsRequest) -> ApiVersio
         api_keys: served.collect(),
         supported_features: vec![v::SupportedFeatureKey { name: feature.clone(), min_version: 0, max_version: TRANSACTION_VERSION }],
         finalized_features_epoch: 1,
-        finalized_features: vec![v::FinalizedFeatureKey { name: feature, max_version_level: TRANSACTION_VERSION, min_version_level: TRANSACTION_VERSION }],
+        finalized_features: vec![v::FinalizedFeatureKey {
+            name: feature,
+            max_version_level: TRANSACTION_VERSION,
+            min_version_level: TRANSACTION_VERSION,
+        }],
         ..ApiVersionsResponse::default()
     }
 }

@@ -69,7 +69,10 @@ fn partitions(call: &Call, wanted: &c::CreatableTopic) -> Result<i32, (ErrorCode
         return Ok(i32::try_from(wanted.assignments.len()).unwrap_or(i32::MAX));
     }
     if !matches!(wanted.replication_factor, -1 | 1) {
-        let message = format!("replication factor {}: data is kept once on the volume and once in the object store; use 1", wanted.replication_factor);
+        let message = format!(
+            "replication factor {}: data is kept once on the volume and once in the object store; use 1",
+            wanted.replication_factor
+        );
         return Err((ErrorCode::InvalidReplicationFactor, message.into()));
     }
     Ok(if wanted.num_partitions == -1 { call.shared.config.default_partitions } else { wanted.num_partitions })

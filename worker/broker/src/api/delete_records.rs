@@ -31,7 +31,8 @@ pub(crate) async fn answer(call: Call, request: DeleteRecordsRequest) -> DeleteR
 
 async fn delete(call: &Call, partition: TopicPartitionId, before: Offset) -> Result<Offset, ErrorCode> {
     let log = &call.shared.log;
-    let before = if before == HIGH_WATERMARK { log.offsets(partition).map_err(|error| errors::of_read(&error))?.high_watermark } else { before };
+    let before =
+        if before == HIGH_WATERMARK { log.offsets(partition).map_err(|error| errors::of_read(&error))?.high_watermark } else { before };
     let (sender, deleted) = oneshot::channel();
     let done = Box::new(move |start: Result<Offset, AppendError>| drop(sender.send(start)));
     log.delete_records(partition, before, done);

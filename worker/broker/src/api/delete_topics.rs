@@ -26,5 +26,7 @@ async fn delete(call: &Call, wanted: &d::DeleteTopicState) -> Result<(), (ErrorC
             topic.name.clone()
         }
     };
-    super::create_topics::change(call, Change::Delete { name }, false).await.map(|_| ())
+    super::create_topics::change(call, Change::Delete { name: name.clone() }, false).await?;
+    call.shared.groups.act(move |groups| groups.on_topics_deleted(&[name]));
+    Ok(())
 }

@@ -17,7 +17,13 @@ pub(crate) async fn answer(call: Call, request: DescribeClusterRequest) -> Descr
     DescribeClusterResponse {
         cluster_id: Str::from(shared.topics.cluster_id()),
         controller_id: shared.broker(),
-        brokers: vec![d::DescribeClusterBroker { broker_id: shared.broker(), host, port: i32::from(shared.port), rack: None, is_fenced: false }],
+        brokers: vec![d::DescribeClusterBroker {
+            broker_id: shared.broker(),
+            host,
+            port: i32::from(shared.port),
+            rack: None,
+            is_fenced: false,
+        }],
         ..DescribeClusterResponse::default()
     }
 }

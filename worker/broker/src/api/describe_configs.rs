@@ -30,7 +30,13 @@ pub(crate) async fn answer(call: Call, request: DescribeConfigsRequest) -> Descr
             Ok(configs) => (ErrorCode::None, None, configs),
             Err((code, message)) => (code, Some(message), Vec::new()),
         };
-        d::DescribeConfigsResult { error_code, error_message, resource_type: resource.resource_type, resource_name: resource.resource_name, configs }
+        d::DescribeConfigsResult {
+            error_code,
+            error_message,
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name,
+            configs,
+        }
     };
     DescribeConfigsResponse { results: request.resources.into_iter().map(described).collect(), ..DescribeConfigsResponse::default() }
 }
@@ -43,7 +49,9 @@ fn is_wanted(resource: &d::DescribeConfigsResource, name: &str) -> bool {
 
 fn topic(call: &Call, resource: &d::DescribeConfigsResource, documented: bool) -> Described {
     let catalogue = call.shared.topics.now();
-    let topic = catalogue.get(&resource.resource_name).ok_or((ErrorCode::UnknownTopicOrPartition, Str::from_static("there is no topic of this name")))?;
+    let topic = catalogue
+        .get(&resource.resource_name)
+        .ok_or((ErrorCode::UnknownTopicOrPartition, Str::from_static("there is no topic of this name")))?;
     let setting = |(known, value, is_default): (&Known, String, bool)| d::DescribeConfigsResourceResult {
         name: Str::from_static(known.name),
         value: Some(value.into()),

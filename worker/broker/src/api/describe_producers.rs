@@ -9,7 +9,9 @@ use crate::{dispatch::Call, errors};
 pub(crate) async fn answer(call: Call, request: DescribeProducersRequest) -> DescribeProducersResponse {
     let described = |topic: d::TopicRequest| {
         let partitions = topic.partition_indexes.iter().map(|partition| match producers(&call, &topic.name, *partition) {
-            Ok(active_producers) => d::PartitionResponse { partition_index: *partition, active_producers, ..d::PartitionResponse::default() },
+            Ok(active_producers) => {
+                d::PartitionResponse { partition_index: *partition, active_producers, ..d::PartitionResponse::default() }
+            }
             Err(error_code) => d::PartitionResponse { partition_index: *partition, error_code, ..d::PartitionResponse::default() },
         });
         d::TopicResponse { partitions: partitions.collect(), name: topic.name.clone() }

@@ -19,7 +19,9 @@ pub(crate) fn begin(call: Call, decoder: &mut Decoder) -> Result<Begun, String> 
     let request = decode::<FetchRequest>(decoder, call.version)?;
     Ok(Begun::Answer(Box::pin(async move {
         let (response, taken) = answer(&call, request).await;
-        wire::encode_response(&response, call.version, call.correlation_id).map(|answer| (answer, taken)).map_err(|reason| reason.to_string())
+        wire::encode_response(&response, call.version, call.correlation_id)
+            .map(|answer| (answer, taken))
+            .map_err(|reason| reason.to_string())
     })))
 }
 
@@ -28,7 +30,8 @@ async fn answer(call: &Call, request: FetchRequest) -> (FetchResponse, Option<Ta
     let shared = &call.shared;
     let (wanted, forgotten, illegal) = taken_apart(call, &request);
     let epoch = if call.version >= 7 { request.session_epoch } else { FINAL_EPOCH };
-    let plan = shared.sessions.lock().unwrap_or_else(PoisonError::into_inner).plan(Instant::now(), request.session_id, epoch, wanted, &forgotten);
+    let plan =
+        shared.sessions.lock().unwrap_or_else(PoisonError::into_inner).plan(Instant::now(), request.session_id, epoch, wanted, &forgotten);
     let (session_id, is_incremental, partitions) = match plan {
         Plan::Sessionless(partitions) => (0, false, partitions),
         Plan::Full { id, partitions } => (id, false, partitions),
@@ -61,7 +64,9 @@ async fn answer(call: &Call, request: FetchRequest) -> (FetchResponse, Option<Ta
 /// What a partition's answer would say; `None` for a refusal, which is always said again.
 fn told(polled: &Polled) -> (bool, Option<Told>) {
     match &polled.result {
-        Ok(fetched) => (fetched.bytes > 0, Some(Told { high_watermark: fetched.offsets.high_watermark, log_start: fetched.offsets.log_start })),
+        Ok(fetched) => {
+            (fetched.bytes > 0, Some(Told { high_watermark: fetched.offsets.high_watermark, log_start: fetched.offsets.log_start }))
+        }
         Err(_) => (false, None),
     }
 }
@@ -73,19 +78,33 @@ fn taken_apart(call: &Call, request: &FetchRequest) -> Taken3 {
     let (mut wanted, mut illegal) = (Vec::new(), Vec::new());
     for topic in &request.topics {
         let Some(name) = named(call.version, &topic.topic, topic.topic_id) else {
-            let partitions = topic.partitions.iter().map(|partition| refused_partition(partition.partition, ErrorCode::UnknownTopicOrPartition));
-            illegal.push(f::FetchableTopicResponse { topic: topic.topic.clone(), partitions: partitions.collect(), ..f::FetchableTopicResponse::default() });
+            let partitions =
+                topic.partitions.iter().map(|partition| refused_partition(partition.partition, ErrorCode::UnknownTopicOrPartition));
+            illegal.push(f::FetchableTopicResponse {
+                topic: topic.topic.clone(),
+                partitions: partitions.collect(),
+                ..f::FetchableTopicResponse::default()
+            });
             continue;
         };
         for partition in &topic.partitions {
             let key = FetchKey { topic: name.clone(), partition: partition.partition };
             let epoch = Some(partition.current_leader_epoch).filter(|epoch| *epoch != LeaderEpoch(-1));
-            let from = Wanted { from: partition.fetch_offset, bytes_max: partition.partition_max_bytes, log_start: partition.log_start_offset, leader_epoch: epoch };
+            let from = Wanted {
+                from: partition.fetch_offset,
+                bytes_max: partition.partition_max_bytes,
+                log_start: partition.log_start_offset,
+                leader_epoch: epoch,
+            };
             wanted.push((key, from));
         }
     }
-    let forgotten = request.forgotten_topics_data.iter().filter_map(|topic| Some((named(call.version, &topic.topic, topic.topic_id)?, &topic.partitions)));
-    let forgotten = forgotten.flat_map(|(name, partitions)| partitions.iter().map(move |partition| FetchKey { topic: name.clone(), partition: *partition }));
+    let forgotten = request
+        .forgotten_topics_data
+        .iter()
+        .filter_map(|topic| Some((named(call.version, &topic.topic, topic.topic_id)?, &topic.partitions)));
+    let forgotten = forgotten
+        .flat_map(|(name, partitions)| partitions.iter().map(move |partition| FetchKey { topic: name.clone(), partition: *partition }));
     (wanted, forgotten.collect(), illegal)
 }
 
@@ -94,14 +113,24 @@ fn named(version: i16, name: &str, id: units::TopicId) -> Option<FetchTopic> {
 }
 
 fn refused_partition(partition: units::PartitionId, error_code: ErrorCode) -> f::PartitionData {
-    f::PartitionData { partition_index: partition, error_code, high_watermark: units::Offset(-1), aborted_transactions: Some(Vec::new()), ..f::PartitionData::default() }
+    f::PartitionData {
+        partition_index: partition,
+        error_code,
+        high_watermark: units::Offset(-1),
+        aborted_transactions: Some(Vec::new()),
+        ..f::PartitionData::default()
+    }
 }
 
 fn add(response: &mut FetchResponse, version: i16, polled: Polled, isolation: Isolation, epoch: LeaderEpoch) {
     let data = match polled.result {
         Ok(fetched) => partition_data(polled.key.partition, fetched, isolation),
         Err(code) => f::PartitionData {
-            current_leader: if code == ErrorCode::FencedLeaderEpoch { f::LeaderIdAndEpoch { leader_epoch: epoch, ..Default::default() } } else { Default::default() },
+            current_leader: if code == ErrorCode::FencedLeaderEpoch {
+                f::LeaderIdAndEpoch { leader_epoch: epoch, ..Default::default() }
+            } else {
+                Default::default()
+            },
             ..refused_partition(polled.key.partition, code)
         },
     };
@@ -121,7 +150,10 @@ fn add(response: &mut FetchResponse, version: i16, polled: Polled, isolation: Is
 }
 
 fn partition_data(partition_index: units::PartitionId, fetched: Fetched, isolation: Isolation) -> f::PartitionData {
-    let aborted = fetched.aborted.iter().map(|transaction| f::AbortedTransaction { producer_id: transaction.producer_id, first_offset: transaction.first_offset });
+    let aborted = fetched
+        .aborted
+        .iter()
+        .map(|transaction| f::AbortedTransaction { producer_id: transaction.producer_id, first_offset: transaction.first_offset });
     f::PartitionData {
         partition_index,
         high_watermark: fetched.offsets.high_watermark,

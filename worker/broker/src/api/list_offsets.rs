@@ -29,7 +29,9 @@ pub(crate) async fn answer(call: Call, request: ListOffsetsRequest) -> ListOffse
                     offset: found.offset,
                     leader_epoch: found.leader_epoch,
                 },
-                Err(error_code) => l::ListOffsetsPartitionResponse { partition_index: wanted.partition_index, error_code, ..Default::default() },
+                Err(error_code) => {
+                    l::ListOffsetsPartitionResponse { partition_index: wanted.partition_index, error_code, ..Default::default() }
+                }
             });
         }
         topics.push(l::ListOffsetsTopicResponse { name: topic.name, partitions });
@@ -43,7 +45,8 @@ const NOTHING: TimedOffset = TimedOffset { offset: Offset(-1), timestamp: Timest
 async fn one(call: &Call, topic: &str, wanted: &l::ListOffsetsPartition, isolation: Isolation) -> Result<TimedOffset, ErrorCode> {
     let shared = &call.shared;
     let catalogue = shared.topics.now();
-    let partition = catalogue.get(topic).and_then(|topic| topic.partition(wanted.partition_index)).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let partition =
+        catalogue.get(topic).and_then(|topic| topic.partition(wanted.partition_index)).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     check_epoch(Some(wanted.current_leader_epoch).filter(|epoch| *epoch != LeaderEpoch(-1)), shared.leader_epoch())?;
     let offsets = shared.log.offsets(partition).map_err(|error| errors::of_read(&error))?;
     let at = |offset| Ok(TimedOffset { offset, timestamp: TimestampMs::NONE, leader_epoch: shared.leader_epoch() });
@@ -58,7 +61,12 @@ async fn one(call: &Call, topic: &str, wanted: &l::ListOffsetsPartition, isolati
 }
 
 /// Looks into batches, which may be on the disk or in the object store.
-async fn by_time(shared: &Arc<Shared>, partition: TopicPartitionId, time: TimestampMs, isolation: Isolation) -> Result<TimedOffset, ErrorCode> {
+async fn by_time(
+    shared: &Arc<Shared>,
+    partition: TopicPartitionId,
+    time: TimestampMs,
+    isolation: Isolation,
+) -> Result<TimedOffset, ErrorCode> {
     let _place = shared.blocking_reads.acquire().await.expect("the lane of blocking reads is never closed");
     let log = shared.log.clone();
     let looked = tokio::task::spawn_blocking(move || match time {

@@ -21,7 +21,12 @@ pub(crate) async fn answer(call: Call, request: MetadataRequest) -> MetadataResp
         }
         described
     };
-    let broker = m::MetadataResponseBroker { node_id: shared.broker(), host: Str::from(shared.host.as_str()), port: i32::from(shared.port), rack: None };
+    let broker = m::MetadataResponseBroker {
+        node_id: shared.broker(),
+        host: Str::from(shared.host.as_str()),
+        port: i32::from(shared.port),
+        rack: None,
+    };
     MetadataResponse {
         brokers: vec![broker],
         cluster_id: Some(Str::from(shared.topics.cluster_id())),
@@ -33,7 +38,8 @@ pub(crate) async fn answer(call: Call, request: MetadataRequest) -> MetadataResp
 
 async fn one(call: &Call, wanted: m::MetadataRequestTopic, may_create: bool) -> m::MetadataResponseTopic {
     let shared = &call.shared;
-    let refused = |error_code, name, topic_id| m::MetadataResponseTopic { error_code, name, topic_id, ..m::MetadataResponseTopic::default() };
+    let refused =
+        |error_code, name, topic_id| m::MetadataResponseTopic { error_code, name, topic_id, ..m::MetadataResponseTopic::default() };
     let Some(text) = wanted.name else {
         return match shared.topics.now().by_id(wanted.topic_id) {
             Some(topic) => described(call, topic),

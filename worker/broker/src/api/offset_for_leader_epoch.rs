@@ -9,7 +9,9 @@ use crate::{dispatch::Call, errors, fetch::check_epoch};
 pub(crate) async fn answer(call: Call, request: OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse {
     let answered = |topic: o::OffsetForLeaderTopic| {
         let partitions = topic.partitions.iter().map(|partition| match end(&call, &topic.topic, partition) {
-            Ok((leader_epoch, end_offset)) => o::EpochEndOffset { error_code: ErrorCode::None, partition: partition.partition, leader_epoch, end_offset },
+            Ok((leader_epoch, end_offset)) => {
+                o::EpochEndOffset { error_code: ErrorCode::None, partition: partition.partition, leader_epoch, end_offset }
+            }
             Err(error_code) => o::EpochEndOffset { error_code, partition: partition.partition, ..o::EpochEndOffset::default() },
         });
         o::OffsetForLeaderTopicResult { partitions: partitions.collect(), topic: topic.topic.clone() }

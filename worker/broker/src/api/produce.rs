@@ -86,7 +86,11 @@ pub(crate) fn begin(call: Call, gates: &mut Gates, decoder: &mut Decoder) -> Res
     // Nobody hears of an error with acks=0: closing the connection makes the client look again (Kafka does the same).
     Ok(Begun::Silent(Box::pin(async move {
         let response = finish.await;
-        let refused = response.responses.iter().flat_map(|topic| &topic.partition_responses).find(|partition| partition.error_code != ErrorCode::None);
+        let refused = response
+            .responses
+            .iter()
+            .flat_map(|topic| &topic.partition_responses)
+            .find(|partition| partition.error_code != ErrorCode::None);
         refused.map_or(Ok(()), |partition| Err(format!("a produce with acks=0 was refused: {:?}", partition.error_code)))
     })))
 }
@@ -126,7 +130,9 @@ fn place_topic(
                 shared.unknown_topics.asked(&response.name);
                 Slot::Refused(ErrorCode::UnknownTopicOrPartition.into())
             }
-            Some(topic) => place(producing, gates, topic, partition.index, partition.records.unwrap_or_default()).unwrap_or_else(Slot::Refused),
+            Some(topic) => {
+                place(producing, gates, topic, partition.index, partition.records.unwrap_or_default()).unwrap_or_else(Slot::Refused)
+            }
         };
         (partition.index, slot)
     });
@@ -206,12 +212,22 @@ async fn verify(
             _ => return Err(ErrorCode::CoordinatorNotAvailable.into()),
         }
     } else {
-        shared.transactions.read(move |transactions| transactions.verify_partition(&transactional_id, producer, &name)).await.ok_or(ErrorCode::CoordinatorNotAvailable)?
+        shared
+            .transactions
+            .read(move |transactions| transactions.verify_partition(&transactional_id, producer, &name))
+            .await
+            .ok_or(ErrorCode::CoordinatorNotAvailable)?
     };
     verified.map(|()| Some(guard)).map_err(|refusal| Refused { code: errors::of_refusal(refusal), message: Some(refusal.to_string()) })
 }
 
-fn append(producing: &Producing, partition: TopicPartitionId, batches: Bytes, guard: Option<VerificationGuard>, placed: oneshot::Sender<Placed>) {
+fn append(
+    producing: &Producing,
+    partition: TopicPartitionId,
+    batches: Bytes,
+    guard: Option<VerificationGuard>,
+    placed: oneshot::Sender<Placed>,
+) {
     let append = Append { batches, origin: Origin::Producer { guard }, leader_epoch: None };
     let done = Box::new(move |appended: Result<Appended, AppendError>| {
         let refused = |error: AppendError| Refused { code: errors::of_append(&error), message: Some(error.to_string()) };
@@ -232,7 +248,10 @@ fn check(records: &Bytes, max_message_bytes: usize, version: i16) -> Result<Batc
         Refused { code, message: Some(error.to_string()) }
     })?;
     if header.total_bytes() != records.len() {
-        return Err(Refused { code: ErrorCode::InvalidRecord, message: Some("a produce request carries exactly one batch a partition".into()) });
+        return Err(Refused {
+            code: ErrorCode::InvalidRecord,
+            message: Some("a produce request carries exactly one batch a partition".into()),
+        });
     }
     if records.len() > max_message_bytes {
         let message = format!("a batch of {} bytes is larger than max.message.bytes = {max_message_bytes}", records.len());
@@ -263,4 +282,3 @@ fn partition_response(index: units::PartitionId, (placed, stamped): (Placed, boo
         Err(refused) => p::PartitionProduceResponse { error_code: refused.code, error_message: refused.message.map(Str::from), ..response },
     }
 }
-

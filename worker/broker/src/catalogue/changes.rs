@@ -10,14 +10,29 @@ use super::{Catalogue, PARTITIONS_MAX, Topic, settings};
 /// What a client asks for.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
-    Create { name: TopicName, partitions: i32, config: Vec<(String, Option<String>)> },
-    Delete { name: TopicName },
+    Create {
+        name: TopicName,
+        partitions: i32,
+        config: Vec<(String, Option<String>)>,
+    },
+    Delete {
+        name: TopicName,
+    },
     /// CreatePartitions: to this many in all.
-    Grow { name: TopicName, partitions: i32 },
+    Grow {
+        name: TopicName,
+        partitions: i32,
+    },
     /// IncrementalAlterConfigs: each setting to a value, or back to its default.
-    Configure { name: TopicName, config: Vec<(String, Option<String>)> },
+    Configure {
+        name: TopicName,
+        config: Vec<(String, Option<String>)>,
+    },
     /// AlterConfigs: these settings, and every other back to its default.
-    Reconfigure { name: TopicName, config: Vec<(String, Option<String>)> },
+    Reconfigure {
+        name: TopicName,
+        config: Vec<(String, Option<String>)>,
+    },
 }
 
 /// Why a client's change is refused. Each variant is another Kafka error code.
@@ -79,7 +94,8 @@ pub(crate) fn apply(catalogue: &Catalogue, change: &Change, new_id: TopicId) -> 
             let topic = changeable(catalogue, name)?;
             check_partitions(*partitions)?;
             if *partitions <= topic.partitions {
-                let sentence = format!("topic {name} has {} partitions; {partitions} is not more, and partitions only grow", topic.partitions);
+                let sentence =
+                    format!("topic {name} has {} partitions; {partitions} is not more, and partitions only grow", topic.partitions);
                 return Err(ChangeError::Partitions(sentence));
             }
             next.insert(Topic { partitions: *partitions, ..Topic::clone(topic) });
@@ -125,7 +141,9 @@ fn changeable<'a>(catalogue: &'a Catalogue, name: &TopicName) -> Result<&'a Arc<
 
 fn configure(topic: &mut Topic, config: &[(String, Option<String>)]) -> Result<(), ChangeError> {
     for (name, value) in config {
-        if let Some(sentence) = settings::refusal(name, value.as_deref().unwrap_or_else(|| settings::known_setting(name).map_or("", |known| known.default))) {
+        if let Some(sentence) =
+            settings::refusal(name, value.as_deref().unwrap_or_else(|| settings::known_setting(name).map_or("", |known| known.default)))
+        {
             return Err(ChangeError::Config(sentence));
         }
         settings::set(&mut topic.retention, &mut topic.config, name, value.as_deref());
@@ -165,23 +183,37 @@ fn problem(reason: TopicReason, message: String) -> TopicProblem {
 }
 
 /// One topic as it shall be, from what it is.
-fn settle(current: Option<Topic>, wanted: &DesiredTopic, cluster: &ObjectRef, new_id: &mut impl FnMut() -> TopicId) -> Result<Topic, TopicProblem> {
+fn settle(
+    current: Option<Topic>,
+    wanted: &DesiredTopic,
+    cluster: &ObjectRef,
+    new_id: &mut impl FnMut() -> TopicId,
+) -> Result<Topic, TopicProblem> {
     let name = &wanted.name;
     if let Some(entry) = wanted.config.iter().find_map(|entry| settings::refusal(&entry.name, &entry.value)) {
         return Err(problem(TopicReason::InvalidConfig, entry));
     }
     let (id, had, last_owner) = match current {
         None => match wanted.topic_id {
-            Some(id) => return Err(problem(TopicReason::TopicIdMismatch, format!("topic {name} with id {id} is gone; delete and apply the object to make a new one"))),
+            Some(id) => {
+                return Err(problem(
+                    TopicReason::TopicIdMismatch,
+                    format!("topic {name} with id {id} is gone; delete and apply the object to make a new one"),
+                ));
+            }
             None => (new_id(), 0, None),
         },
         Some(current) => {
             if let Some(id) = wanted.topic_id.filter(|id| *id != current.id) {
-                return Err(problem(TopicReason::TopicIdMismatch, format!("topic {name} has id {}, not {id}: it was made anew by someone else", current.id)));
+                return Err(problem(
+                    TopicReason::TopicIdMismatch,
+                    format!("topic {name} has id {}, not {id}: it was made anew by someone else", current.id),
+                ));
             }
             may_own(&current, wanted, cluster)?;
             if current.partitions > wanted.partitions {
-                let message = format!("topic {name} has {} partitions, {} are declared; partitions only grow", current.partitions, wanted.partitions);
+                let message =
+                    format!("topic {name} has {} partitions, {} are declared; partitions only grow", current.partitions, wanted.partitions);
                 return Err(problem(TopicReason::PartitionsAboveSpec, message));
             }
             (current.id, current.partitions, current.last_owner)
@@ -206,10 +238,12 @@ fn may_own(current: &Topic, wanted: &DesiredTopic, cluster: &ObjectRef) -> Resul
         Some(owner) if *owner == wanted.owner => Ok(()),
         Some(owner) => by_name(format!("topic {} is declared by {owner} already; give one of the two another topicName", current.name)),
         None if current.last_owner.as_ref() == Some(&wanted.owner) || wanted.owner.object.namespace == cluster.namespace => Ok(()),
-        None => by_name(format!("topic {} exists and was not declared by {}; declare it in namespace {} to take it over", current.name, wanted.owner, cluster.namespace)),
+        None => by_name(format!(
+            "topic {} exists and was not declared by {}; declare it in namespace {} to take it over",
+            current.name, wanted.owner, cluster.namespace
+        )),
     }
 }
-
 
 #[cfg(test)]
 mod tests;

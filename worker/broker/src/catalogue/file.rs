@@ -85,13 +85,15 @@ impl CatalogueFile {
             Err(source) => return Err(self.failed("read", source)),
         };
         let path = || self.path.display().to_string();
-        let format: serde_json::Value = serde_json::from_slice(&text).map_err(|reason| FileError::Malformed { path: path(), reason: reason.to_string() })?;
+        let format: serde_json::Value =
+            serde_json::from_slice(&text).map_err(|reason| FileError::Malformed { path: path(), reason: reason.to_string() })?;
         match format["format"].as_u64() {
             Some(found) if found == u64::from(FORMAT) => {}
             Some(found) => return Err(FileError::Format { path: path(), found: u32::try_from(found).unwrap_or(u32::MAX) }),
             None => return Err(FileError::Malformed { path: path(), reason: "it names no format".into() }),
         }
-        let stored: Stored = serde_json::from_value(format).map_err(|reason| FileError::Malformed { path: path(), reason: reason.to_string() })?;
+        let stored: Stored =
+            serde_json::from_value(format).map_err(|reason| FileError::Malformed { path: path(), reason: reason.to_string() })?;
         let mut catalogue = Catalogue::default();
         stored.topics.into_iter().for_each(|topic| catalogue.insert(topic));
         Ok(Some(Loaded { cluster_id: stored.cluster_id, generation: stored.generation, catalogue }))

@@ -107,7 +107,9 @@ impl Settings {
 pub(crate) fn refusal(name: &str, value: &str) -> Option<String> {
     match known_setting(name) {
         None => Some(format!("topic setting {name} is not known; see DescribeConfigs for those that are")),
-        Some(known) => known.kind.refuses(value).map(|wanted| format!("topic setting {name} is {value}; it must be {wanted}. {}", known.documentation)),
+        Some(known) => {
+            known.kind.refuses(value).map(|wanted| format!("topic setting {name} is {value}; it must be {wanted}. {}", known.documentation))
+        }
     }
 }
 
@@ -158,7 +160,9 @@ mod tests {
 
     #[test]
     fn what_we_cannot_keep_is_refused_with_a_sentence() {
-        for (name, value) in [("cleanup.policy", "compact"), ("min.insync.replicas", "2"), ("max.message.bytes", "many"), ("no.such.setting", "1")] {
+        for (name, value) in
+            [("cleanup.policy", "compact"), ("min.insync.replicas", "2"), ("max.message.bytes", "many"), ("no.such.setting", "1")]
+        {
             assert!(refusal(name, value).is_some_and(|sentence| sentence.contains(name)), "{name}={value}");
         }
     }
@@ -168,7 +172,11 @@ mod tests {
         let (mut retention, mut config) = (Retention::default(), Vec::new());
         set(&mut retention, &mut config, "retention.ms", Some("1000"));
         set(&mut retention, &mut config, "max.message.bytes", Some("99"));
-        let shown: Vec<_> = described(&retention, &config).into_iter().filter(|(_, _, is_default)| !is_default).map(|(known, value, _)| (known.name, value)).collect();
+        let shown: Vec<_> = described(&retention, &config)
+            .into_iter()
+            .filter(|(_, _, is_default)| !is_default)
+            .map(|(known, value, _)| (known.name, value))
+            .collect();
         assert_eq!(shown, [("max.message.bytes", "99".into()), ("retention.ms", "1000".into())]);
         set(&mut retention, &mut config, "max.message.bytes", None);
         set(&mut retention, &mut config, "retention.ms", None);

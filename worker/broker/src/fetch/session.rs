@@ -141,7 +141,9 @@ impl Sessions {
     }
 
     fn open(&mut self, now: Instant, wanted: Vec<(FetchKey, Wanted)>) -> Plan {
-        let room = |sessions: &Self| sessions.sessions.len() < sessions.sessions_max && sessions.partitions + wanted.len() <= sessions.partitions_max;
+        let room = |sessions: &Self| {
+            sessions.sessions.len() < sessions.sessions_max && sessions.partitions + wanted.len() <= sessions.partitions_max
+        };
         while !room(self) {
             let oldest = self.sessions.iter().min_by_key(|(_, session)| session.last_used).map(|(id, session)| (*id, session.last_used));
             match oldest {

@@ -1,0 +1,60 @@
+//! What the broker says of itself: for status, for metrics, and so that the next desired state can be built on it.
+
+use control::{ActualBroker, ActualTopic, BrokerStorage, Listener, ObjectStoreUse, StoreHealth};
+use units::ByteCount;
+
+use crate::shared::Shared;
+
+pub(crate) fn of(shared: &Shared) -> ActualBroker {
+    let stats = shared.log.stats();
+    let (generation, problems) = shared.topics.progress();
+    let catalogue = shared.topics.now();
+    let topics: Vec<ActualTopic> = catalogue
+        .topics()
+        .map(|topic| {
+            let (mut local, mut object, mut records) = (0, 0, 0);
+            for usage in topic.all_partitions().filter_map(|partition| shared.log.usage(partition).ok()) {
+                local += usage.local_bytes.0;
+                object += usage.object_bytes.0;
+                records += usage.records;
+            }
+            ActualTopic {
+                name: topic.name.clone(),
+                topic_id: topic.id,
+                partitions: topic.partitions,
+                retention: topic.retention,
+                config: topic.config.clone(),
+                owner: topic.owner.clone(),
+                last_owner: topic.last_owner.clone(),
+                internal: topic.internal,
+                local_bytes: ByteCount(local),
+                object_bytes: ByteCount(object),
+                records,
+                records_appended: shared.topics.appended(topic),
+                problem: problems.get(&topic.name).cloned(),
+            }
+        })
+        .collect();
+    let objects = topics.iter().map(|topic| topic.object_bytes.0).sum();
+    let health = match (shared.config.ships_continuously, stats.is_claimed) {
+        (false, _) => StoreHealth::NotConfigured,
+        (true, true) => StoreHealth::Reachable,
+        (true, false) => StoreHealth::Unreachable,
+    };
+    ActualBroker {
+        generation,
+        broker: shared.broker(),
+        incarnation: shared.log.incarnation(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        cluster_id: shared.topics.cluster_id().into(),
+        ready: !shared.stop.is_cancelled(),
+        listeners: vec![Listener { name: "internal".into(), address: format!("{}:{}", shared.host, shared.port) }],
+        storage: BrokerStorage {
+            capacity: ByteCount(stats.wal_bytes + stats.free_disk_bytes),
+            used: ByteCount(stats.wal_bytes),
+            free: ByteCount(stats.free_disk_bytes),
+        },
+        object_store: ObjectStoreUse { health, bytes: ByteCount(objects), bytes_at_risk: ByteCount(stats.at_risk_bytes) },
+        topics,
+    }
+}
