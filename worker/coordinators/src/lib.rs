@@ -15,12 +15,16 @@
 //! The coordinators' own partitions hold plain records, one batch per append: no transactional batches and no control batches, so they
 //! may be trimmed at any time. How a transaction ended is such a record, too.
 
+mod codec;
 mod event;
 pub mod groups;
+mod journal;
 mod partition;
 mod refusal;
+mod timers;
 pub mod transactions;
 
+pub use codec::CorruptRecord;
 pub use event::{AppendFailed, AppendToken, Outcome, Record, Token};
 pub use partition::partition_for;
 pub use refusal::Refusal;

@@ -28,6 +28,6 @@ mod tests {
         assert_eq!(partition_for("Aa", 1 << 20), partition_for("BB", 1 << 20), "the classic collision of String.hashCode");
         assert_eq!(partition_for("Aa", 1 << 20), PartitionId(2112));
         assert_eq!(partition_for("polygenelubricants", 50), PartitionId(0), "hashCode is i32::MIN, whose sign bit is cleared");
-        assert_eq!(partition_for("😀", 1 << 30), PartitionId((0xd83d * 31 + 0xde00) % (1 << 30)), "surrogates count one by one");
+        assert_eq!(partition_for("😀", 1 << 30), PartitionId(0xd83d * 31 + 0xde00), "surrogates count one by one");
     }
 }

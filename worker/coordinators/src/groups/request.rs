@@ -189,6 +189,8 @@ pub struct EndTransaction {
     pub producer: ProducerId,
     /// The epoch of the marker: at least that of the transaction.
     pub epoch: ProducerEpoch,
+    /// The epoch of the transaction: what was staged under a higher one belongs to a later transaction and is left alone (KIP-1228).
+    pub transaction_epoch: ProducerEpoch,
     /// The sender's coordinator epoch; one lower than seen before for this producer is refused.
     pub coordinator_epoch: i32,
     /// How it ended.

@@ -8,6 +8,9 @@ use units::{GroupId, LeaderEpoch, Offset, TopicPartition};
 use super::{Generation, InstanceId, MemberId};
 use crate::Refusal;
 
+/// What came of each partition, in the order of the request.
+pub type PerPartition = Vec<(TopicPartition, Result<(), Refusal>)>;
+
 /// The answer to a [`super::Request`], of the variant with the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Response {
@@ -20,11 +23,11 @@ pub enum Response {
     /// To [`super::Request::Leave`]: each leaver in the order of the request.
     Leave(Result<Vec<Left>, Refusal>),
     /// To [`super::Request::CommitOffsets`]: durable and visible.
-    CommitOffsets(Result<Vec<(TopicPartition, Result<(), Refusal>)>, Refusal>),
+    CommitOffsets(Result<PerPartition, Refusal>),
     /// To [`super::Request::StageOffsets`]: durable, not yet visible.
-    StageOffsets(Result<Vec<(TopicPartition, Result<(), Refusal>)>, Refusal>),
+    StageOffsets(Result<PerPartition, Refusal>),
     /// To [`super::Request::DeleteOffsets`].
-    DeleteOffsets(Result<Vec<(TopicPartition, Result<(), Refusal>)>, Refusal>),
+    DeleteOffsets(Result<PerPartition, Refusal>),
     /// To [`super::Request::DeleteGroup`].
     DeleteGroup(Result<(), Refusal>),
     /// To [`super::Request::EndTransaction`]: durable, and its offsets visible.

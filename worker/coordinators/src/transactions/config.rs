@@ -1,6 +1,6 @@
 //! Bounds and delays of the transaction coordinator, under Kafka's names where Kafka has one.
 
-use units::{BrokerId, DurationMs, Incarnation};
+use units::{BrokerId, DurationMs, Incarnation, PartitionId};
 
 /// How a transaction coordinator behaves. The defaults are Kafka's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Config {
     pub id_check_interval: DurationMs,
     /// After how long markers that were not accepted, and decisions that were not written, are tried again.
     pub retry_backoff: DurationMs,
+    /// The partition in which this broker reserves producer ids; it must stay with the broker, so that none is reserved twice.
+    pub producer_id_partition: PartitionId,
     /// How many producer ids are reserved by one durable record.
     pub producer_id_block: i64,
     /// A partition writes a snapshot of itself, and trims what is before it, after so many records and as many as it has keys.
@@ -38,6 +40,7 @@ impl Default for Config {
             id_retention: DurationMs(7 * 24 * 3_600_000),
             id_check_interval: DurationMs(3_600_000),
             retry_backoff: DurationMs(100),
+            producer_id_partition: PartitionId(0),
             producer_id_block: 1_000,
             snapshot_records: 100_000,
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use units::{Offset, PartitionId, TopicPartition, TransactionalId};
+use units::{Offset, PartitionId, ProducerEpoch, TopicPartition, TransactionalId};
 
 use super::{Producer, Response};
 use crate::{AppendToken, Outcome, Record, Token};
@@ -54,6 +54,8 @@ pub struct Markers {
     pub transactional_id: TransactionalId,
     /// The producer id of the transaction, and the epoch of the marker: with V2 one above that of its records.
     pub producer: Producer,
+    /// The epoch of the transaction's records; a marker must not end what a higher one wrote (KIP-1228).
+    pub transaction_epoch: ProducerEpoch,
     /// Our incarnation: a partition that has seen a higher one from this producer refuses.
     pub coordinator_epoch: i32,
     /// How it ended.
