@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crds", &[]),
     ("desired", &["crds", "sql", "control"]),
     ("control", &[]),
-    ("broker", &["log", "coordinators", "wire", "control", "records"]),
+    ("broker", &["log", "coordinators", "wire", "control", "records", "store"]),
     ("client", &["wire", "records"]),
     ("flow", &["sql"]),
     ("state", &["store"]),

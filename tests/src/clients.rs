@@ -141,7 +141,11 @@ impl KafkaClient {
 }
 
 /// Where `tests/clients/setup` put the clients.
-fn cache() -> PathBuf {
+///
+/// # Panics
+/// Where it was not run.
+#[must_use]
+pub fn cache() -> PathBuf {
     let root = std::env::var_os("STREAMWRIGHT_CACHE")
         .map_or_else(|| PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache/streamwright"), PathBuf::from);
     let clients = root.join("clients");

@@ -1,4 +1,5 @@
 //! What the tests share: a `streamwright dev` of their own, and the real clients that talk to it.
 
 pub mod clients;
+pub mod dice;
 pub mod server;
