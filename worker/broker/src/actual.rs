@@ -31,7 +31,6 @@ pub(crate) fn of(shared: &Shared) -> ActualBroker {
                 object_bytes: ByteCount(object),
                 records,
                 records_appended: shared.topics.appended(topic),
-                problem: problems.get(&topic.name).cloned(),
             }
         })
         .collect();
@@ -56,5 +55,6 @@ pub(crate) fn of(shared: &Shared) -> ActualBroker {
         },
         object_store: ObjectStoreUse { health, bytes: ByteCount(objects), bytes_at_risk: ByteCount(stats.at_risk_bytes) },
         topics,
+        problems,
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use control::{ActualBroker, DesiredBroker};
 use coordinators::{groups, transactions};
-use log::{Disk, Log, LogConfig, RealDisk, Recovered, Ship};
+use log::{Log, LogConfig, RealDisk, Recovered, Ship};
 use store::ObjectStore;
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -85,15 +85,11 @@ impl Broker {
     /// # Cancel safety
     /// Dropping the future stops nothing that has begun; the folder's lock is released when it ends by itself.
     pub async fn start(config: BrokerConfig, store: Arc<dyn ObjectStore>) -> Result<Self, StartError> {
-        Self::start_on(config, RealDisk::new(), store).await
-    }
-
-    async fn start_on(config: BrokerConfig, disk: impl Disk, store: Arc<dyn ObjectStore>) -> Result<Self, StartError> {
         let address = config.listen;
         let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
         let runtime = tokio::runtime::Handle::current();
-        let opening = tokio::task::spawn_blocking(move || open(config, address, Arc::new(disk), store, &runtime));
+        let opening = tokio::task::spawn_blocking(move || open(config, address, store, &runtime));
         let (shared, recovered) = opening.await.map_err(|reason| StartError::Inside(reason.to_string()))??;
         let listening = tokio::spawn(listener::run(listener, Arc::clone(&shared)));
         Ok(Self { shared, address, listening, recovered })
@@ -146,7 +142,6 @@ impl Broker {
 fn open(
     config: BrokerConfig,
     address: SocketAddr,
-    disk: Arc<dyn Disk>,
     store: Arc<dyn ObjectStore>,
     runtime: &tokio::runtime::Handle,
 ) -> Result<(Arc<Shared>, Recovered), StartError> {
@@ -154,6 +149,7 @@ fn open(
     let ship = if config.ships_continuously { Ship::Every(SHIP_INTERVAL) } else { Ship::WhenAsked };
     let cluster = config.cluster_id.clone().unwrap_or_else(|| "local".into());
     let log_config = LogConfig { ship, ..LogConfig::new(config.broker, &cluster, config.folder.join("log")) };
+    let disk = Arc::new(RealDisk::open(&log_config)?);
     let (log, recovered) = Log::open(log_config, disk, store)?;
     let waiters = Arc::new(Waiters::default());
     let woken = Arc::clone(&waiters);

@@ -33,13 +33,14 @@ impl UnknownTopics {
         if said.len() >= NAMES_MAX {
             said.retain(|_, at| now.duration_since(*at) < QUIET_FOR);
         }
+        let is_full = said.len() >= NAMES_MAX;
         match said.get_mut(name) {
             Some(at) if now.duration_since(*at) < QUIET_FOR => false,
             Some(at) => {
                 *at = now;
                 true
             }
-            None if said.len() >= NAMES_MAX => false,
+            None if is_full => false,
             None => said.insert(name.chars().take(units::TopicName::MAX_BYTES).collect(), now).is_none(),
         }
     }

@@ -3,7 +3,7 @@
 use coordinators::transactions::{TransactionListing, TransactionState, Transactions};
 use wire::{ListTransactionsRequest, ListTransactionsResponse, Str, list_transactions as l};
 
-use crate::{dispatch::Call, errors};
+use crate::{clock, dispatch::Call, errors};
 
 /// Every state a filter may name.
 const STATES: [TransactionState; 6] = [
@@ -24,14 +24,17 @@ pub(crate) async fn answer(call: Call, request: ListTransactionsRequest) -> List
         let age = request.duration_filter < 0 || listing.open_for.is_some_and(|open_for| open_for.0 >= request.duration_filter);
         state && producer && age
     };
-    let looked = call.shared.transactions.read(|transactions: &Transactions| transactions.list()).await;
+    let looked = call.shared.transactions.read(|transactions: &Transactions| transactions.list(clock::now())).await;
     let listed = match looked {
         Some(Ok(listed)) => listed,
         Some(Err(refusal)) => {
             return ListTransactionsResponse { error_code: errors::of_refusal(refusal), ..ListTransactionsResponse::default() };
         }
         None => {
-            return ListTransactionsResponse { error_code: wire::ErrorCode::CoordinatorNotAvailable, ..ListTransactionsResponse::default() };
+            return ListTransactionsResponse {
+                error_code: wire::ErrorCode::CoordinatorNotAvailable,
+                ..ListTransactionsResponse::default()
+            };
         }
     };
     let state = |listing: TransactionListing| l::TransactionState {

@@ -150,7 +150,7 @@ fn place(producing: &Arc<Producing>, gates: &mut Gates, topic: &Topic, index: un
     let (sender, placed) = oneshot::channel();
     let slot = Slot::Pending(placed, settings.stamps_append_time);
     let turn = gates.before(partition);
-    let guard = if header.is_transactional() && turn.is_none() {
+    let guard = if header.attributes.is_transactional() && turn.is_none() {
         match shared.log.transaction_verification(partition, header.producer_id, header.producer_epoch) {
             Ok(Verification::Ongoing) => None,
             Ok(Verification::Needed(guard)) => Some(guard),
@@ -190,7 +190,7 @@ async fn verify(
     guard: Option<VerificationGuard>,
 ) -> Result<Option<VerificationGuard>, Refused> {
     let shared = &producing.call.shared;
-    if !header.is_transactional() {
+    if !header.attributes.is_transactional() {
         return Ok(None);
     }
     let guard = match guard {
@@ -241,8 +241,8 @@ fn append(
 fn check(records: &Bytes, max_message_bytes: usize, version: i16) -> Result<BatchHeader, Refused> {
     let header = records::validate_produced(records).map_err(|error| {
         let code = match error {
-            records::BatchError::Magic(_) => ErrorCode::UnsupportedForMessageFormat,
-            records::BatchError::Invalid(_) => ErrorCode::InvalidRecord,
+            records::BatchError::Magic { .. } => ErrorCode::UnsupportedForMessageFormat,
+            _ if error.is_invalid_record() => ErrorCode::InvalidRecord,
             _ => ErrorCode::CorruptMessage,
         };
         Refused { code, message: Some(error.to_string()) }
@@ -257,7 +257,7 @@ fn check(records: &Bytes, max_message_bytes: usize, version: i16) -> Result<Batc
         let message = format!("a batch of {} bytes is larger than max.message.bytes = {max_message_bytes}", records.len());
         return Err(Refused { code: ErrorCode::MessageTooLarge, message: Some(message) });
     }
-    if version < ZSTD_VERSION && header.attributes.compression() == Some(records::Compression::Zstd) {
+    if version < ZSTD_VERSION && header.attributes.compression() == Ok(records::Compression::Zstd) {
         return Err(ErrorCode::UnsupportedCompressionType.into());
     }
     Ok(header)

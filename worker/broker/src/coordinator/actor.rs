@@ -70,10 +70,11 @@ impl<C: Core> Actor<C> {
     }
 
     /// Looks at the coordinator's state after all requests before; `None` where the coordinator has stopped.
-    pub(crate) fn read<T: Send + 'static>(
-        &self,
-        look: impl FnOnce(&C) -> T + Send + 'static,
-    ) -> impl Future<Output = Option<T>> + Send + use<C, T> {
+    pub(crate) fn read<T, L>(&self, look: L) -> impl Future<Output = Option<T>> + Send + use<C, T, L>
+    where
+        T: Send + 'static,
+        L: FnOnce(&C) -> T + Send + 'static,
+    {
         let (sender, seen) = oneshot::channel();
         self.act(move |core| drop(sender.send(look(core))));
         async move { seen.await.ok() }

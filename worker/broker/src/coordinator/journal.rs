@@ -72,9 +72,9 @@ pub(crate) fn load(
 pub(crate) fn batch(records: &[Record]) -> Bytes {
     let mut builder = BatchBuilder::new(Compression::None);
     for record in records {
-        builder.push(clock::now(), Some(&record.key), record.value.as_deref(), &[]);
+        builder.push_plain(clock::now(), Some(&record.key), record.value.as_deref());
     }
-    builder.finish()
+    builder.finish().into()
 }
 
 /// What a core is told of a refused append; `None` where it is not known whether the records are there: then it must not be told anything,

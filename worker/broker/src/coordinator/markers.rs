@@ -112,6 +112,7 @@ impl MarkerWriter {
             partition,
             producer: markers.producer.id,
             epoch: markers.producer.epoch,
+            transaction_epoch: markers.transaction_epoch,
             coordinator_epoch: markers.coordinator_epoch,
             outcome: markers.outcome,
         };
