@@ -1,0 +1,83 @@
+//! Few bytes that stand for gigabytes.
+
+use std::io::Write;
+
+use bytes::Bytes;
+use streamwright_records::{BatchError, Compression, Records};
+
+use super::batch_around;
+
+const LIMIT: usize = 1 << 20;
+
+/// Most memory this process ever had resident, in bytes; 0 where the system does not tell.
+fn peak_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<usize>().ok()).unwrap_or(0) << 10
+}
+
+/// The batch is given up, and what it took is near the limit and not near what it stands for.
+fn is_defused(payload: &[u8], codec: Compression) {
+    let batch: Bytes = batch_around(payload, codec, 1000);
+    let before = peak_bytes();
+    assert_eq!(Records::decode(&batch, LIMIT).err(), Some(BatchError::TooLarge { bytes_max: LIMIT }), "{codec}");
+    let taken = peak_bytes().saturating_sub(before);
+    assert!(taken < 48 << 20, "{codec}: {taken} bytes were taken");
+}
+
+#[test]
+fn a_gibibyte_of_gzip_is_given_up() {
+    let mut member = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    member.write_all(&vec![0; 4 << 20]).unwrap();
+    is_defused(&member.finish().unwrap().repeat(256), Compression::Gzip);
+}
+
+#[test]
+fn a_gibibyte_of_zstd_is_given_up() {
+    let frame = zstd::stream::encode_all(&vec![0; 64 << 20][..], 3).unwrap();
+    is_defused(&frame.repeat(16), Compression::Zstd);
+}
+
+#[test]
+fn a_quarter_gibibyte_of_lz4_is_given_up() {
+    let mut frame = lz4::EncoderBuilder::new().build(Vec::new()).unwrap();
+    let zeros = vec![0; 1 << 20];
+    (0..256).for_each(|_| frame.write_all(&zeros).unwrap());
+    is_defused(&frame.finish().0, Compression::Lz4);
+}
+
+#[test]
+fn a_gibibyte_of_snappy_is_given_up() {
+    let block = snap::raw::Encoder::new().compress_vec(&vec![0; 1 << 20]).unwrap();
+    let sized = [&(block.len() as u32).to_be_bytes()[..], &block].concat();
+    is_defused(&[&b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01"[..], &sized.repeat(1024)].concat(), Compression::Snappy);
+}
+
+#[test]
+fn raw_snappy_that_claims_four_gibibytes_is_given_up() {
+    is_defused(&[0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0], Compression::Snappy);
+    // Within the limit, and still more than seven bytes can stand for.
+    let batch = batch_around(&[0x80, 0x80, 0x20, 0, 0, 0, 0], Compression::Snappy, 10);
+    assert_eq!(Records::decode(&batch, LIMIT).err(), Some(BatchError::Damaged { codec: Compression::Snappy }));
+}
+
+#[test]
+fn a_zstd_window_larger_than_what_may_come_out_is_refused() {
+    // A frame header with a window of 128 MiB, then a raw block of one byte.
+    let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x88, 0x09, 0x00, 0x00, b'x'];
+    assert_eq!(zstd::stream::decode_all(&frame[..]).unwrap(), b"x");
+    let batch = batch_around(&frame, Compression::Zstd, 1);
+    assert_eq!(Records::decode(&batch, LIMIT).err(), Some(BatchError::Damaged { codec: Compression::Zstd }));
+    assert!(Records::decode(&batch, 128 << 20).is_ok());
+}
+
+#[test]
+fn the_limit_is_exact() {
+    for codec in Compression::ALL {
+        let batch = Bytes::from(super::batch_of(1000, codec));
+        let bytes = Records::decode(&batch, LIMIT).unwrap().payload_bytes();
+        assert!(Records::decode(&batch, bytes).is_ok(), "{codec}");
+        let refused = Records::decode(&batch, bytes - 1).is_err();
+        assert_eq!(refused, codec != Compression::None, "{codec}: what is not compressed takes nothing");
+    }
+}
