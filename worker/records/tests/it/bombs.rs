@@ -34,8 +34,8 @@ fn a_gibibyte_of_gzip_is_given_up() {
 
 #[test]
 fn a_gibibyte_of_zstd_is_given_up() {
-    let frame = zstd::stream::encode_all(&vec![0; 64 << 20][..], 3).unwrap();
-    is_defused(&frame.repeat(16), Compression::Zstd);
+    let frame = zstd::stream::encode_all(&vec![0; 8 << 20][..], 3).unwrap();
+    is_defused(&frame.repeat(128), Compression::Zstd);
 }
 
 #[test]
@@ -56,9 +56,11 @@ fn a_gibibyte_of_snappy_is_given_up() {
 #[test]
 fn raw_snappy_that_claims_four_gibibytes_is_given_up() {
     is_defused(&[0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0], Compression::Snappy);
-    // Within the limit, and still more than seven bytes can stand for.
-    let batch = batch_around(&[0x80, 0x80, 0x20, 0, 0, 0, 0], Compression::Snappy, 10);
-    assert_eq!(Records::decode(&batch, LIMIT).err(), Some(BatchError::Damaged { codec: Compression::Snappy }));
+    // 512 MiB: within a large limit, and still more than seven bytes can stand for.
+    let batch = batch_around(&[0x80, 0x80, 0x80, 0x80, 0x02, 0, 0], Compression::Snappy, 10);
+    let before = peak_bytes();
+    assert_eq!(Records::decode(&batch, 1 << 30).err(), Some(BatchError::Damaged { codec: Compression::Snappy }));
+    assert!(peak_bytes() - before < 48 << 20);
 }
 
 #[test]

@@ -181,6 +181,28 @@ fn a_truncated_compressed_payload_is_damage_and_not_a_shorter_batch() {
 }
 
 #[test]
+fn an_lz4_frame_without_its_end_is_damage() {
+    let batch = batch_of(500, Compression::Lz4);
+    let cut = &batch[61..batch.len() - 4];
+    let read = Records::decode(&super::batch_around(cut, Compression::Lz4, 500), 1 << 20);
+    assert_eq!(read.err(), Some(BatchError::Damaged { codec: Compression::Lz4 }));
+}
+
+#[test]
+fn offsets_inside_of_a_batch_only_grow_and_stay_inside() {
+    let good = batch_of(3, Compression::None);
+    let second = 61 + 1 + usize::from(good[61] / 2);
+    let offset_at = second + 3;
+    assert_eq!(good[offset_at], 2, "the second record has offset 1");
+    for (delta, index) in [(0, 1), (4, 2), (6, 1), (1, 1)] {
+        let mut batch = good.clone();
+        batch[offset_at] = delta;
+        let error = Records::decode(&batch.into(), 0).unwrap().iter().find_map(Result::err);
+        assert!(matches!(error, Some(BatchError::Record { index: at, .. }) if at == index), "{delta}: {error:?}");
+    }
+}
+
+#[test]
 fn markers_come_back() {
     for kind in [MarkerKind::Commit, MarkerKind::Abort] {
         let (producer_id, producer_epoch) = (ProducerId(12), ProducerEpoch(3));
