@@ -5,17 +5,36 @@
 //! synchronous and simulated with seeds; a few threads perform what it decides. There is no async runtime here.
 
 mod aligned;
+mod batch;
+mod checkpoint;
+mod codec;
+mod cold;
 mod config;
 mod disk;
+mod engine;
 mod error;
+mod job;
 mod log;
+mod manifest;
+mod open;
+mod partition;
 mod request;
+mod retention;
+mod rules;
+mod segment;
+mod shell;
+mod shipper;
+mod spans;
 mod stats;
+mod tail;
+mod times;
+mod wal;
 
 pub use config::{LogConfig, PartitionConfig, Ship, WriteMode};
 pub use disk::{BLOCK_BYTES, Damage, Disk, DiskFile, RealDisk, SimulatedDisk};
 pub use error::{AppendError, OpenError, PartitionError, ReadError};
-pub use log::{AdvanceListener, Log, ReadJob};
+pub use job::ReadJob;
+pub use log::{AdvanceListener, Log};
 pub use request::{
     AbortedTransaction, Append, Appended, Done, EpochEnd, Fetched, Isolation, Marker, OpenTransaction, Origin, PartitionOffsets,
     ProducerState, Read, ReadOutcome, TimedOffset, TopicPartitionId, TransactionOutcome, Usage, Verification, VerificationGuard,

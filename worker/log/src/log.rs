@@ -1,52 +1,70 @@
 //! The handle that the broker holds.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, mpsc},
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
 
-use store::ObjectStore;
+use store::{ObjectStore, WriteIds};
 use units::{Incarnation, LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 
 use crate::{
-    Append, AppendError, Appended, Disk, Done, EpochEnd, Fetched, Isolation, LogConfig, Marker, OpenError, OpenTransaction,
-    PartitionConfig, PartitionError, PartitionOffsets, ProducerState, Read, ReadError, ReadOutcome, Recovered, Stats, TimedOffset,
+    Append, AppendError, Appended, Disk, Done, EpochEnd, Isolation, LogConfig, Marker, OpenError, OpenTransaction, PartitionConfig,
+    PartitionError, PartitionOffsets, ProducerState, Read, ReadError, ReadJob, ReadOutcome, Recovered, Stats, TimedOffset,
     TopicPartitionId, Usage, Verification,
+    cold::Cold,
+    engine::{Engine, Request, read::Found},
+    job::Place,
+    open,
+    rules::Rules,
+    shell::Shared,
+    times::{self, Wanted},
 };
 
 /// Called when a partition's high watermark, last stable offset or log start moved: wakes long polls. Runs on a thread of
 /// the log; must be cheap and must not call the log.
 pub type AdvanceListener = Arc<dyn Fn(TopicPartitionId, PartitionOffsets) + Send + Sync>;
 
-/// The log of one broker. Clones share it.
+/// The log of one broker. Clones share it; when the last one is dropped, its threads end.
 #[derive(Clone)]
-pub struct Log {}
+pub struct Log {
+    inner: Arc<Inner>,
+}
 
-/// Reads from the volume or the object store on the thread that runs it.
-#[derive(Debug)]
-pub struct ReadJob {}
+struct Inner {
+    shared: Arc<Shared>,
+    incarnation: Incarnation,
+}
 
-impl ReadJob {
-    /// Does the I/O.
-    ///
-    /// # Errors
-    /// See [`ReadError`]; the partition's start may have moved past the wanted offset meanwhile.
-    pub fn run(self) -> Result<Fetched, ReadError> {
-        panic!("filled next")
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.stop();
     }
 }
 
-#[allow(unused_variables, clippy::needless_pass_by_value)]
 impl Log {
     /// Recovers what the volume holds, claims the next incarnation and starts the log's threads.
     ///
     /// # Errors
     /// See [`OpenError`]. A store that cannot be reached is no error: the claim is made later, and shipping waits for it.
     pub fn open(config: LogConfig, disk: Arc<dyn Disk>, store: Arc<dyn ObjectStore>) -> Result<(Self, Recovered), OpenError> {
-        panic!("filled next")
+        let write_ids = WriteIds::random();
+        let begun = Instant::now();
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wall = TimestampMs(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX));
+        let opened = open::open(config, Rules::default(), &*disk, store.clone(), (write_ids, wall))?;
+        let incarnation = opened.engine.incarnation;
+        let shared = Shared::start(opened.engine, opened.shipper, Cold::new(store, opened.keys), disk);
+        let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let report = Recovered { took_ms, ..opened.report };
+        tracing::info!(%incarnation, partitions = report.partitions, groups = report.groups, took_ms, cut = report.cut, "log opened");
+        Ok((Self { inner: Arc::new(Inner { shared, incarnation }) }, report))
     }
 
     /// Which start of the broker this is; also the leader epoch of all that it writes.
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
-        panic!("filled next")
+        self.inner.incarnation
     }
 
     /// Makes a partition; one that exists gets the new settings. Blocks until durable.
@@ -54,7 +72,7 @@ impl Log {
     /// # Errors
     /// [`PartitionError::Write`].
     pub fn create_partition(&self, partition: TopicPartitionId, config: PartitionConfig) -> Result<(), PartitionError> {
-        panic!("filled next")
+        self.wait_for(|done| Request::Configure { partition, config, may_create: true, done })
     }
 
     /// Changes a partition's settings. Blocks until durable.
@@ -62,7 +80,11 @@ impl Log {
     /// # Errors
     /// See [`PartitionError`].
     pub fn configure_partition(&self, partition: TopicPartitionId, config: PartitionConfig) -> Result<(), PartitionError> {
-        panic!("filled next")
+        let changed = self.wait_for(|done| Request::Configure { partition, config, may_create: false, done });
+        match changed {
+            Err(PartitionError::Write(AppendError::UnknownPartition(id))) => Err(PartitionError::Unknown(id)),
+            changed => changed,
+        }
     }
 
     /// Removes a partition and, after a grace, its objects; one that does not exist is fine. Blocks until durable.
@@ -70,25 +92,25 @@ impl Log {
     /// # Errors
     /// [`PartitionError::Write`].
     pub fn delete_partition(&self, partition: TopicPartitionId) -> Result<(), PartitionError> {
-        panic!("filled next")
+        self.wait_for(|done| Request::Delete { partition, done })
     }
 
     /// All partitions and their settings, in order.
     #[must_use]
     pub fn partitions(&self) -> Vec<(TopicPartitionId, PartitionConfig)> {
-        panic!("filled next")
+        self.shared().with(|engine| engine.partitions.iter().map(|(id, partition)| (*id, partition.config.clone())).collect())
     }
 
     /// Checks epochs and sequences, assigns offsets in the order of the calls and copies the bytes into the open group. `done`
     /// is called when they are durable, in the order of a partition's appends; a duplicate is answered with its original's
     /// offset, once that is durable.
     pub fn append(&self, partition: TopicPartitionId, append: Append, done: Done<Appended, AppendError>) {
-        panic!("filled next")
+        self.submit(Request::Append { partition, append, done });
     }
 
     /// Ends a producer's transaction in a partition. `done` is called when the marker is durable.
     pub fn append_marker(&self, partition: TopicPartitionId, marker: Marker, done: Done<Appended, AppendError>) {
-        panic!("filled next")
+        self.submit(Request::Marker { partition, marker, done });
     }
 
     /// Whether the producer's next transactional batch needs its coordinator's word first (KIP-890).
@@ -101,7 +123,7 @@ impl Log {
         producer_id: ProducerId,
         producer_epoch: ProducerEpoch,
     ) -> Result<Verification, ReadError> {
-        panic!("filled next")
+        self.shared().with(|engine| engine.verification(partition, producer_id, producer_epoch))
     }
 
     /// Batches from `read.from` on. Never blocks: what is not in memory comes back as a [`ReadJob`].
@@ -109,7 +131,12 @@ impl Log {
     /// # Errors
     /// [`ReadError::UnknownPartition`], [`ReadError::OffsetOutOfRange`].
     pub fn read(&self, partition: TopicPartitionId, read: Read) -> Result<ReadOutcome, ReadError> {
-        panic!("filled next")
+        let place = match self.shared().with(|engine| engine.find(partition, &read))? {
+            Found::Ready(fetched) => return Ok(ReadOutcome::Ready(fetched)),
+            Found::Wal(files, entries) => Place::Wal(files, entries),
+            Found::Cold(manifest, end) => Place::Cold(manifest, end),
+        };
+        Ok(ReadOutcome::Blocking(ReadJob { shared: self.shared().clone(), partition, read, place }))
     }
 
     /// Where the partition stands.
@@ -117,7 +144,7 @@ impl Log {
     /// # Errors
     /// [`ReadError::UnknownPartition`].
     pub fn offsets(&self, partition: TopicPartitionId) -> Result<PartitionOffsets, ReadError> {
-        panic!("filled next")
+        self.shared().with(|engine| Ok(engine.partition(partition)?.offsets()))
     }
 
     /// The first record whose timestamp is not before `time`, visible under `isolation`; `None` where there is no such record.
@@ -131,7 +158,7 @@ impl Log {
         time: TimestampMs,
         isolation: Isolation,
     ) -> Result<Option<TimedOffset>, ReadError> {
-        panic!("filled next")
+        times::find(self.shared(), partition, Wanted::NotBefore(time), isolation)
     }
 
     /// The first of the records with the largest timestamp (KIP-734); `None` where the partition is empty. May read the
@@ -140,7 +167,7 @@ impl Log {
     /// # Errors
     /// See [`ReadError`].
     pub fn offset_of_max_timestamp(&self, partition: TopicPartitionId, isolation: Isolation) -> Result<Option<TimedOffset>, ReadError> {
-        panic!("filled next")
+        times::find(self.shared(), partition, Wanted::Largest, isolation)
     }
 
     /// Where `epoch`, or the largest one below it, ends; `None` where there is none (OffsetForLeaderEpoch).
@@ -148,13 +175,13 @@ impl Log {
     /// # Errors
     /// [`ReadError::UnknownPartition`].
     pub fn epoch_end(&self, partition: TopicPartitionId, epoch: LeaderEpoch) -> Result<Option<EpochEnd>, ReadError> {
-        panic!("filled next")
+        self.shared().with(|engine| engine.epoch_end(partition, epoch))
     }
 
     /// Deletes what lies below `before`; `done` gets the new log start when that is durable. An offset below the log start
     /// changes nothing.
     pub fn delete_records(&self, partition: TopicPartitionId, before: Offset, done: Done<Offset, AppendError>) {
-        panic!("filled next")
+        self.submit(Request::LogStart { partition, before, done: Some(done) });
     }
 
     /// What is known of the partition's producers (DescribeProducers), in order of their ids.
@@ -162,13 +189,13 @@ impl Log {
     /// # Errors
     /// [`ReadError::UnknownPartition`].
     pub fn producers(&self, partition: TopicPartitionId) -> Result<Vec<ProducerState>, ReadError> {
-        panic!("filled next")
+        self.shared().with(|engine| Ok(engine.partition(partition)?.producers.states()))
     }
 
     /// Transactions that are open in any partition.
     #[must_use]
     pub fn open_transactions(&self) -> Vec<OpenTransaction> {
-        panic!("filled next")
+        self.shared().with(|engine| engine.open_transactions())
     }
 
     /// What the partition keeps.
@@ -176,18 +203,19 @@ impl Log {
     /// # Errors
     /// [`ReadError::UnknownPartition`].
     pub fn usage(&self, partition: TopicPartitionId) -> Result<Usage, ReadError> {
-        panic!("filled next")
+        self.shared().with(|engine| Ok(engine.partition(partition)?.usage()))
     }
 
     /// How the log is doing.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        panic!("filled next")
+        let (flush_p50_us, flush_p99_us) = self.shared().flush_percentiles();
+        Stats { flush_p50_us, flush_p99_us, ..self.shared().with(|engine| engine.stats()) }
     }
 
     /// Adds a listener.
     pub fn on_advance(&self, listener: AdvanceListener) {
-        panic!("filled next")
+        self.shared().listen(listener);
     }
 
     /// Moves all that is durable into the object store and waits for it.
@@ -195,11 +223,42 @@ impl Log {
     /// # Errors
     /// What went wrong, in words; shipping goes on by itself where that makes sense.
     pub fn ship_now(&self) -> Result<(), String> {
-        panic!("filled next")
+        let shared = self.shared();
+        let failures = shared.with(|engine| {
+            engine.ship_all();
+            engine.ship_failures()
+        });
+        shared.wait_until(|engine| engine.is_all_shipped() || engine.ship_failures() > failures);
+        shared.with(|engine| match engine.refusal() {
+            _ if engine.is_all_shipped() => Ok(()),
+            Some(error) => Err(error.to_string()),
+            None => Err("the object store did not take it; shipping goes on by itself".into()),
+        })
     }
 
     /// Refuses new appends, makes those it has durable, saves the state and joins the threads. Other handles stay valid and refuse.
     pub fn close(self) {
-        panic!("filled next")
+        let shared = self.shared();
+        shared.with(Engine::begin_close);
+        shared.wait_until(|engine| engine.wal.is_idle());
+        shared.with(Engine::want_checkpoint);
+        shared.wait_until(|engine| engine.is_saved());
+        shared.stop();
+        shared.join();
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
+    fn submit(&self, request: Request) {
+        self.shared().change(|engine, now| engine.submit(request, now));
+    }
+
+    /// Submits a change and waits until it is durable.
+    fn wait_for(&self, request: impl FnOnce(Done<(), AppendError>) -> Request) -> Result<(), PartitionError> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.submit(request(Box::new(move |outcome| drop(sender.send(outcome)))));
+        Ok(receiver.recv().unwrap_or(Err(AppendError::Closed))?)
     }
 }

@@ -1,0 +1,90 @@
+//! Reads that block: from the WAL's files or from the object store, on the thread of whoever runs them.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use units::Offset;
+
+use crate::{
+    Fetched, Read, ReadError, TopicPartitionId,
+    engine::{Engine, read::Found},
+    manifest::Manifest,
+    partition::index::IndexEntry,
+    shell::Shared,
+    spans::{self, FileMap, SpanError},
+    wal::layout,
+};
+
+/// Reads from the volume or the object store on the thread that runs it.
+pub struct ReadJob {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) partition: TopicPartitionId,
+    pub(crate) read: Read,
+    pub(crate) place: Place,
+}
+
+/// Where the batches are.
+pub(crate) enum Place {
+    Wal(FileMap, Vec<IndexEntry>),
+    Cold(Option<Arc<Manifest>>, Offset),
+}
+
+impl fmt::Debug for ReadJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadJob").field("partition", &self.partition).field("read", &self.read).finish_non_exhaustive()
+    }
+}
+
+impl ReadJob {
+    /// Does the I/O.
+    ///
+    /// # Errors
+    /// See [`ReadError`]; the partition's start may have moved past the wanted offset meanwhile.
+    pub fn run(self) -> Result<Fetched, ReadError> {
+        let (id, read) = (self.partition, self.read);
+        let (batches, end) = match self.place {
+            Place::Wal(files, entries) => {
+                let end = entries.last().map_or(read.from, IndexEntry::end);
+                (spans::read(&files, &entries).map_err(|error| local_error(id, error))?, end)
+            }
+            Place::Cold(manifest, end) => {
+                let manifest = match manifest {
+                    Some(manifest) => manifest,
+                    None => self.shared.cold.manifest(id)?,
+                };
+                self.shared.cold.read(id, &manifest, &read, end)?
+            }
+        };
+        self.shared.with(|engine| engine.fetched(id, &read, batches, end))
+    }
+}
+
+fn local_error(partition: TopicPartitionId, error: SpanError) -> ReadError {
+    match error {
+        SpanError::Disk(source) => ReadError::Disk { partition, source },
+        SpanError::Corrupt(entry) => {
+            let place = format!("{} at byte {}", layout::file_name(entry.location.file), entry.location.position);
+            ReadError::Corrupt { partition, offset: entry.base, place }
+        }
+    }
+}
+
+/// Reads, blocking where it must.
+pub(crate) fn read_now(shared: &Arc<Shared>, partition: TopicPartitionId, read: Read) -> Result<Fetched, ReadError> {
+    match shared.with(|engine: &mut Engine| engine.find(partition, &read))? {
+        Found::Ready(fetched) => Ok(fetched),
+        Found::Wal(files, entries) => ReadJob { shared: shared.clone(), partition, read, place: Place::Wal(files, entries) }.run(),
+        Found::Cold(manifest, end) => ReadJob { shared: shared.clone(), partition, read, place: Place::Cold(manifest, end) }.run(),
+    }
+}
+
+/// The first batch at or after `from`, whole.
+pub(crate) fn first_batch(
+    shared: &Arc<Shared>,
+    partition: TopicPartitionId,
+    from: Offset,
+    isolation: crate::Isolation,
+) -> Result<Option<Bytes>, ReadError> {
+    let read = Read { from, bytes_max: 0, whole_first_batch: true, isolation };
+    Ok(read_now(shared, partition, read)?.batches.into_iter().next())
+}

@@ -1,0 +1,52 @@
+//! The rules that keep what was acknowledged: each has a switch, so that a simulation can show what it is for.
+
+/// All on, except in the simulation that shows that a rule is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rules {
+    /// A group is acknowledged only when every group before it is durable.
+    pub(crate) acks_in_order: bool,
+    /// A group says truthfully through which group acknowledgements may have gone out.
+    pub(crate) acked_through_is_honest: bool,
+    /// A group that does not verify ends the log only if no later group says that it was acknowledged.
+    pub(crate) corruption_is_loud: bool,
+    /// Whole groups behind a torn one are dropped with it.
+    pub(crate) cut_drops_what_follows: bool,
+    /// A group counts only in the file, incarnation and place in the sequence that it was written for.
+    pub(crate) groups_are_seeded: bool,
+    /// Readers see only what is durable.
+    pub(crate) watermark_is_durable: bool,
+    /// A new log start is answered only when it is durable.
+    pub(crate) log_start_is_durable: bool,
+    /// A file is recycled only when a checkpoint lies behind it.
+    pub(crate) recycling_waits_for_checkpoint: bool,
+    /// A file is recycled only when the manifests, or a log start, cover its batches.
+    pub(crate) recycling_waits_for_manifests: bool,
+    /// A checkpoint is written only when every group that it counts in is durable.
+    pub(crate) checkpoint_is_durable: bool,
+    /// A checkpoint carries the producers.
+    pub(crate) checkpoint_keeps_producers: bool,
+    /// A duplicate is answered only when its original is durable.
+    pub(crate) duplicates_wait: bool,
+    /// A failed flush ends all acknowledgements.
+    pub(crate) failed_flush_is_fatal: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            acks_in_order: true,
+            acked_through_is_honest: true,
+            corruption_is_loud: true,
+            cut_drops_what_follows: true,
+            groups_are_seeded: true,
+            watermark_is_durable: true,
+            log_start_is_durable: true,
+            recycling_waits_for_checkpoint: true,
+            recycling_waits_for_manifests: true,
+            checkpoint_is_durable: true,
+            checkpoint_keeps_producers: true,
+            duplicates_wait: true,
+            failed_flush_is_fatal: true,
+        }
+    }
+}

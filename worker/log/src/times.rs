@@ -1,0 +1,159 @@
+//! Finding records by time: the batch from the indexes, the record by opening that one batch.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use records::Records;
+use units::{Offset, TimestampMs};
+
+use crate::{
+    Isolation, ReadError, TimedOffset, TopicPartitionId,
+    engine::read::visible_end,
+    job::first_batch,
+    manifest::{Manifest, SegmentRef},
+    shell::Shared,
+};
+
+/// A batch is opened up to this size.
+const DECOMPRESSED_BYTES_MAX: usize = 256 << 20;
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// The first record not before this time.
+    NotBefore(TimestampMs),
+    /// The first of the records with the largest timestamp.
+    Largest,
+}
+
+/// What a partition has in its WAL, and what lies before it.
+struct Outline {
+    log_start: Offset,
+    end: Offset,
+    shipped_to: Offset,
+    manifest: Option<Arc<Manifest>>,
+    /// Base offset and newest timestamp of the candidate in the WAL.
+    local: Option<(Offset, TimestampMs)>,
+    local_from: Option<Offset>,
+}
+
+/// Looks through the store first, where it holds older batches, then the WAL.
+pub(crate) fn find(
+    shared: &Arc<Shared>,
+    id: TopicPartitionId,
+    wanted: Wanted,
+    isolation: Isolation,
+) -> Result<Option<TimedOffset>, ReadError> {
+    let outline = outline(shared, id, wanted, isolation)?;
+    let cold = cold_candidate(shared, id, &outline, wanted)?;
+    let candidate = match (cold, outline.local) {
+        (Some(cold), Some(local)) if wanted == Wanted::Largest && local.1 > cold.1 => Some(local),
+        (Some(cold), _) => Some(cold),
+        (None, local) => local,
+    };
+    let Some((base, newest)) = candidate else { return Ok(None) };
+    let from = base.max(outline.log_start);
+    let Some(batch) = first_batch(shared, id, from, isolation)? else { return Ok(None) };
+    let time = if let Wanted::NotBefore(time) = wanted { time } else { newest };
+    let found = record(&batch, time, outline.log_start);
+    match (found, wanted) {
+        // The batch's newest record is one that was deleted: the next one is.
+        (None, Wanted::NotBefore(time)) => find_after(shared, id, &batch, time, isolation),
+        (found, _) => with_epoch(shared, id, found),
+    }
+}
+
+fn find_after(
+    shared: &Arc<Shared>,
+    id: TopicPartitionId,
+    batch: &Bytes,
+    time: TimestampMs,
+    isolation: Isolation,
+) -> Result<Option<TimedOffset>, ReadError> {
+    let Ok(header) = records::BatchHeader::parse(batch) else { return Ok(None) };
+    let Some(next) = first_batch(shared, id, header.next_offset(), isolation)? else { return Ok(None) };
+    match record(&next, time, Offset::ZERO) {
+        None => find_after(shared, id, &next, time, isolation),
+        found => with_epoch(shared, id, found),
+    }
+}
+
+fn with_epoch(shared: &Arc<Shared>, id: TopicPartitionId, found: Option<(Offset, TimestampMs)>) -> Result<Option<TimedOffset>, ReadError> {
+    let Some((offset, timestamp)) = found else { return Ok(None) };
+    let leader_epoch = shared.with(|engine| engine.partition(id).map(|partition| partition.epochs.of(offset)))?;
+    Ok(Some(TimedOffset { offset, timestamp, leader_epoch }))
+}
+
+fn outline(shared: &Arc<Shared>, id: TopicPartitionId, wanted: Wanted, isolation: Isolation) -> Result<Outline, ReadError> {
+    shared.with(|engine| {
+        let partition = engine.partition(id)?;
+        let offsets = partition.offsets();
+        let end = visible_end(&offsets, isolation);
+        let mut visible = partition.index.past(offsets.log_start).take_while(|entry| entry.end() <= end);
+        let pair = |entry: &crate::partition::index::IndexEntry| (entry.base, entry.max_timestamp);
+        let local = match wanted {
+            Wanted::NotBefore(time) => visible.find(|entry| entry.max_timestamp >= time).map(pair),
+            Wanted::Largest => visible.map(pair).reduce(|best, next| if next.1 > best.1 { next } else { best }),
+        };
+        Ok(Outline {
+            log_start: offsets.log_start,
+            end,
+            shipped_to: partition.shipped_to,
+            manifest: partition.manifest.clone(),
+            local,
+            local_from: partition.index.first().map(|first| first.base),
+        })
+    })
+}
+
+/// The batch wanted among those that only the store holds.
+fn cold_candidate(
+    shared: &Arc<Shared>,
+    id: TopicPartitionId,
+    outline: &Outline,
+    wanted: Wanted,
+) -> Result<Option<(Offset, TimestampMs)>, ReadError> {
+    let cold_end = outline.local_from.unwrap_or(outline.shipped_to).min(outline.end);
+    if cold_end <= outline.log_start {
+        return Ok(None);
+    }
+    let manifest = match &outline.manifest {
+        Some(manifest) => manifest.clone(),
+        None => shared.cold.manifest(id)?,
+    };
+    let held = manifest.segments.iter().filter(|segment| segment.end > outline.log_start && segment.base < cold_end);
+    let inside = |segment: &SegmentRef| -> Result<Option<(Offset, TimestampMs)>, ReadError> {
+        let section = shared.cold.section(id, segment)?;
+        let mut batches = section.iter().filter(|batch| batch.end() > outline.log_start && batch.end() <= cold_end);
+        let pair = |batch: &crate::segment::SectionBatch| (batch.base, batch.max_timestamp);
+        Ok(match wanted {
+            Wanted::NotBefore(time) => batches.find(|batch| batch.max_timestamp >= time).map(pair),
+            Wanted::Largest => batches.map(pair).reduce(|best, next| if next.1 > best.1 { next } else { best }),
+        })
+    };
+    let mut best: Option<(Offset, TimestampMs)> = None;
+    for segment in held {
+        let may_hold = match wanted {
+            Wanted::NotBefore(time) => segment.max_timestamp >= time,
+            Wanted::Largest => best.is_none_or(|best| segment.max_timestamp > best.1),
+        };
+        let Some(found) = may_hold.then(|| inside(segment)).transpose()?.flatten() else { continue };
+        if matches!(wanted, Wanted::NotBefore(_)) {
+            return Ok(Some(found));
+        }
+        if best.is_none_or(|best| found.1 > best.1) {
+            best = Some(found);
+        }
+    }
+    Ok(best)
+}
+
+/// The first record of `batch` not before `time` and not below `log_start`. One that cannot be opened answers for itself.
+fn record(batch: &Bytes, time: TimestampMs, log_start: Offset) -> Option<(Offset, TimestampMs)> {
+    let Ok(records) = Records::decode(batch, DECOMPRESSED_BYTES_MAX) else {
+        let header = records::BatchHeader::parse(batch).ok()?;
+        return Some((header.base_offset.max(log_start), header.max_timestamp));
+    };
+    let mut records = records.iter().filter_map(Result::ok);
+    records.find(|record| record.timestamp >= time && record.offset >= log_start).map(|record| (record.offset, record.timestamp))
+}

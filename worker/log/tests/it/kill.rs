@@ -1,0 +1,1 @@
+//! SIGKILL of a process that appends.

@@ -1,0 +1,6 @@
+//! The log on a real folder, through its public face alone.
+
+mod helpers;
+mod kill;
+mod path;
+mod shipping;
