@@ -1,0 +1,62 @@
+//! The names that a Pipeline's own things go by.
+
+use control::{InternalTopic, InternalUse, Layout, ObjectRef};
+use units::TopicName;
+
+/// `_sw.<namespace>.<name>.<layout>`: the name of the consumer group, and the beginning of transactional ids and internal topics.
+#[must_use]
+pub fn internal_prefix(pipeline: &ObjectRef, layout: &Layout) -> String {
+    format!("_sw.{}.{}.{layout}", pipeline.namespace, pipeline.name)
+}
+
+/// `<name>-dead-letters`: an ordinary topic, shared by pipelines of one name in several namespaces (its rows say whose they are).
+#[must_use]
+pub fn dead_letters(pipeline: &ObjectRef) -> TopicName {
+    TopicName::new(&format!("{}-dead-letters", pipeline.name)).expect("a name of at most 40 letters that Kubernetes accepts")
+}
+
+/// Where a layout's objects are in the store.
+pub(crate) fn store_prefix(pipeline: &ObjectRef, layout: &Layout) -> String {
+    format!("pipelines/{}/{}/{layout}", pipeline.namespace, pipeline.name)
+}
+
+/// The topics that a plan needs for itself: none without state; else one for state, and one for each exchange.
+pub(crate) fn internal_topics(pipeline: &ObjectRef, layout: &Layout, exchanges: &[String], has_state: bool) -> Vec<InternalTopic> {
+    let prefix = internal_prefix(pipeline, layout);
+    let topic = |stage: &str, purpose: InternalUse| InternalTopic {
+        // At most 4 + 63 + 1 + 40 + 1 + 30 + 1 + 25 of Kafka's 249 letters.
+        name: TopicName::new(&format!("{prefix}.{stage}")).expect("names of objects are shorter and plainer than Kafka's"),
+        purpose,
+        partitions: i32::try_from(layout.max_parallelism()).unwrap_or(i32::MAX),
+    };
+    if !has_state {
+        return Vec::new();
+    }
+    let state = topic("state", InternalUse::State);
+    let exchanges =
+        exchanges.iter().map(|exchange| topic(&format!("exchange-{exchange}"), InternalUse::Exchange { exchange: exchange.clone() }));
+    std::iter::once(state).chain(exchanges).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_names_are_still_names_of_topics() {
+        let pipeline = ObjectRef { namespace: "n".repeat(63), name: "p".repeat(40) };
+        let layout = Layout::new("1c9e04d7", u32::MAX, 1024).unwrap();
+        let topics = internal_topics(&pipeline, &layout, &["0123456789abcdef".into()], true);
+        assert_eq!(topics.len(), 2);
+        assert!(topics.iter().all(|topic| topic.name.is_internal()));
+        assert!(internal_topics(&pipeline, &layout, &[], false).is_empty());
+    }
+
+    #[test]
+    fn equal_names_in_two_namespaces_never_meet() {
+        let layout = Layout::new("1c9e04d7", 1, 64).unwrap();
+        let of = |namespace: &str| internal_prefix(&ObjectRef { namespace: namespace.into(), name: "p".into() }, &layout);
+        assert_eq!(of("a"), "_sw.a.p.1c9e04d7-1-64");
+        assert_ne!(of("a"), of("b"));
+    }
+}

@@ -1,0 +1,206 @@
+//! What is said of a Pipeline.
+
+use control::{ActualPipeline, Phase, PipelineReason};
+use crds::{ConditionStatus, ConditionType, Kind, PipelineStatus, Reason, Timestamp, pipeline::DeadLetters};
+use units::ByteCount;
+
+use crate::{
+    Finding, Report, Status, World,
+    pipelines::{Obstacle, ResolvedPipeline},
+    query::QueryProblem,
+    report::{Conditions, is_deleted, status_of},
+    rounding::{duration_text, lag_seconds, to_the_minute, two_digits},
+};
+
+/// Deltas that a checkpoint folds at the latest (DESIGN §5): 64 MiB, or a quarter of the state.
+const CHECKPOINT_BYTES: u64 = 64 << 20;
+/// How long uploads may fail before a person should know.
+const UPLOAD_FAILING_MS: i64 = 5 * 60 * 1000;
+
+struct Verdict {
+    is_ready: bool,
+    reason: Reason,
+    message: String,
+    /// Reconciling or Stalled, with its reason.
+    also: Option<(ConditionType, Reason)>,
+}
+
+impl Verdict {
+    fn yes(reason: Reason, message: impl Into<String>) -> Self {
+        Self { is_ready: true, reason, message: message.into(), also: None }
+    }
+    fn no(reason: Reason, message: impl Into<String>) -> Self {
+        Self { is_ready: false, reason, message: message.into(), also: None }
+    }
+    fn stalled(self) -> Self {
+        Self { also: Some((ConditionType::Stalled, self.reason)), ..self }
+    }
+    fn reconciling(self, reason: Reason) -> Self {
+        Self { also: Some((ConditionType::Reconciling, reason)), ..self }
+    }
+}
+
+pub(crate) fn report(_world: &World, pipeline: &ResolvedPipeline<'_>, now: Timestamp) -> Report {
+    let metadata = &pipeline.pipeline.metadata;
+    let before = pipeline.pipeline.status.clone().unwrap_or_default();
+    let verdict = verdict(pipeline);
+    let mut conditions = Conditions::new(Kind::Pipeline, metadata, now);
+    conditions.add(ConditionType::Ready, status_of(verdict.is_ready), verdict.reason, verdict.message.clone());
+    if let Some((condition, reason)) = verdict.also {
+        conditions.add_true(condition, reason, verdict.message);
+    }
+    add_domain(pipeline, now, &mut conditions);
+    let conditions = conditions.finish(&before.conditions);
+    let mut status = telemetry(pipeline, before);
+    status.observed_generation = metadata.generation;
+    status.conditions = conditions;
+    Report {
+        kind: Kind::Pipeline,
+        object: pipeline.object.clone(),
+        status: Status::Pipeline(status),
+        findings: pipeline.obstacle.iter().map(Obstacle::finding).cloned().collect(),
+        is_gone: pipeline.is_gone,
+    }
+}
+
+impl Obstacle {
+    fn finding(&self) -> &Finding {
+        match self {
+            Self::Query(problem) => problem.finding(),
+            Self::Dependency(_, finding) | Self::StateLoss(finding) | Self::Invalid(finding) => finding,
+        }
+    }
+}
+
+/// A finding's sentence, with its place in the query.
+fn placed(finding: &Finding) -> String {
+    finding.text_at.map_or_else(|| finding.message.clone(), |(line, column)| format!("line {line}, column {column}: {}", finding.message))
+}
+
+fn verdict(pipeline: &ResolvedPipeline<'_>) -> Verdict {
+    if is_deleted(&pipeline.pipeline.metadata) {
+        return Verdict::no(Reason::Progressing, "committing what was read, then leaving").reconciling(Reason::Draining);
+    }
+    // What asks for something else than what runs is said first; what runs goes on, and the message says which.
+    let serves = match &pipeline.applied {
+        Some(applied) => format!("; generation {} runs on", applied.object_generation),
+        None => String::new(),
+    };
+    match &pipeline.obstacle {
+        Some(Obstacle::Query(QueryProblem::Plan(finding)) | Obstacle::Invalid(finding)) => {
+            return Verdict::no(Reason::PlanError, placed(finding) + &serves).stalled();
+        }
+        Some(Obstacle::StateLoss(finding)) => return Verdict::no(Reason::StateLossNotAllowed, placed(finding) + &serves).stalled(),
+        Some(Obstacle::Query(QueryProblem::Source(finding) | QueryProblem::Table(_, finding)) | Obstacle::Dependency(_, finding)) => {
+            return Verdict::no(Reason::DependencyMissing, placed(finding) + &serves);
+        }
+        None => {}
+    }
+    match pipeline.running {
+        Some(running) => running_verdict(pipeline, running),
+        None => Verdict::no(Reason::Progressing, "starting"),
+    }
+}
+
+fn running_verdict(pipeline: &ResolvedPipeline<'_>, running: &ActualPipeline) -> Verdict {
+    if let Some(problem) = &running.problem {
+        let message = problem.message.clone();
+        match problem.reason {
+            PipelineReason::PlanError => return Verdict::no(Reason::PlanError, message).stalled(),
+            PipelineReason::DataLoss => return Verdict::no(Reason::DataLoss, message).stalled(),
+            PipelineReason::CheckpointFailing => return Verdict::no(Reason::CheckpointFailing, message),
+            PipelineReason::TopicNotFound | PipelineReason::ClusterNotReady | PipelineReason::SourceUnavailable => {
+                return Verdict::no(Reason::DependencyMissing, message);
+            }
+            PipelineReason::Internal => return Verdict::no(Reason::ProgressDeadlineExceeded, message).stalled(),
+            PipelineReason::Fenced => return Verdict::no(Reason::Progressing, message),
+        }
+    }
+    let follows = pipeline.applied.as_ref().is_none_or(|applied| running.generation >= applied.desired.generation);
+    match running.phase {
+        _ if !follows => Verdict::no(Reason::Progressing, "taking over the change").reconciling(Reason::Upgrading),
+        Phase::Starting | Phase::Failed | Phase::Stopped => Verdict::no(Reason::Progressing, "starting"),
+        Phase::Restoring => Verdict::no(Reason::Progressing, "reading its state back").reconciling(Reason::Restoring),
+        Phase::Draining => Verdict::no(Reason::Progressing, "committing for the last time").reconciling(Reason::Draining),
+        Phase::Running => Verdict::yes(Reason::Available, "running"),
+        Phase::Finished => Verdict::yes(Reason::Finished, "every source is bounded and was read to its end"),
+        Phase::Suspended if pipeline.pipeline.spec.suspend => Verdict::yes(Reason::Suspended, "suspended; its state is kept"),
+        Phase::Suspended => Verdict::yes(Reason::Idle, "scaled to zero; its state is kept"),
+    }
+}
+
+fn add_domain(pipeline: &ResolvedPipeline<'_>, now: Timestamp, conditions: &mut Conditions) {
+    use ConditionType::{CheckpointHealthy, DependenciesReady, QueryValid};
+    match &pipeline.obstacle {
+        Some(Obstacle::Query(QueryProblem::Plan(finding)) | Obstacle::Invalid(finding)) => {
+            conditions.add(QueryValid, ConditionStatus::False, Reason::PlanError, placed(finding));
+        }
+        Some(Obstacle::Query(QueryProblem::Source(finding))) => {
+            conditions.add(QueryValid, ConditionStatus::False, Reason::QuerySourceNotFound, placed(finding));
+        }
+        Some(Obstacle::Query(QueryProblem::Table(reason, finding))) => {
+            conditions.add(QueryValid, ConditionStatus::Unknown, Reason::PlanError, "not planned: a table is missing");
+            conditions.add(DependenciesReady, ConditionStatus::False, *reason, placed(finding));
+        }
+        Some(Obstacle::Dependency(reason, finding)) => {
+            if pipeline.plan.is_some() {
+                conditions.add(QueryValid, ConditionStatus::True, Reason::Planned, "planned");
+            }
+            conditions.add(DependenciesReady, ConditionStatus::False, *reason, placed(finding));
+        }
+        Some(Obstacle::StateLoss(_)) | None if is_deleted(&pipeline.pipeline.metadata) => {}
+        Some(Obstacle::StateLoss(_)) => {
+            conditions.add(QueryValid, ConditionStatus::True, Reason::Planned, "planned; it does not run for what it would lose")
+        }
+        None => {
+            conditions.add(QueryValid, ConditionStatus::True, Reason::Planned, "planned");
+            conditions.add(DependenciesReady, ConditionStatus::True, Reason::Resolved, "every topic is there");
+        }
+    }
+    let Some((applied, running)) = pipeline.applied.as_ref().zip(pipeline.running) else { return };
+    let (holds, reason, message) = checkpoints(running, !applied.stateful.is_empty(), now);
+    conditions.add(CheckpointHealthy, status_of(holds), reason, message);
+    if running.dead_letters > 0 {
+        let message = format!("rows that could not be read or computed are in topic {}", applied.desired.dead_letters);
+        conditions.add_true(ConditionType::Degraded, Reason::RecordsDeadLettered, message);
+    }
+}
+
+fn checkpoints(running: &ActualPipeline, has_state: bool, now: Timestamp) -> (bool, Reason, &'static str) {
+    let bound = CHECKPOINT_BYTES.max(running.state_bytes.0 / 4);
+    let fails_for = running.checkpoint_failing_since.map_or(0, |since| now.as_millisecond() - since.0);
+    if !has_state {
+        (true, Reason::NotNeeded, "the query keeps no state")
+    } else if fails_for >= UPLOAD_FAILING_MS {
+        (false, Reason::UploadFailing, "uploads of checkpoints have failed for 5 minutes")
+    } else if running.unfolded_bytes > ByteCount(4 * bound) {
+        (false, Reason::FallingBehind, "much state is in the log only: a restart would take long")
+    } else {
+        (true, Reason::Healthy, "checkpoints keep up")
+    }
+}
+
+fn telemetry(pipeline: &ResolvedPipeline<'_>, before: PipelineStatus) -> PipelineStatus {
+    let layout = pipeline.applied.as_ref().map(|applied| applied.desired.layout.to_string());
+    let plan = pipeline.plan.clone().or(before.plan.clone());
+    let Some((applied, running)) = pipeline.applied.as_ref().zip(pipeline.running) else {
+        return PipelineStatus { layout, plan, ready_replicas: Some(0), replicas: Some(0), ..before };
+    };
+    let lag = running.lag.map(|lag| lag_seconds(lag.0));
+    let is_held = running.phase == Phase::Suspended || running.phase == Phase::Stopped;
+    PipelineStatus {
+        layout,
+        plan,
+        replicas: i32::try_from(if is_held { 0 } else { applied.desired.replicas }).ok(),
+        ready_replicas: i32::try_from(running.ready_replicas).ok(),
+        lag: lag.map(duration_text),
+        lag_seconds: lag,
+        watermark: running.watermark.and_then(to_the_minute),
+        last_commit_time: running.last_commit.and_then(to_the_minute),
+        last_checkpoint_time: running.last_checkpoint.and_then(to_the_minute),
+        state_bytes: Some(two_digits(running.state_bytes.0)),
+        late_rows: Some(two_digits(running.late_rows)),
+        dead_letters: Some(DeadLetters { topic: applied.desired.dead_letters.to_string(), rows: two_digits(running.dead_letters) }),
+        ..before
+    }
+}

@@ -1,0 +1,392 @@
+//! Pipelines: which version of which query shall run, under which names, and what of it must be there first.
+
+use control::{
+    ActualBroker, ActualPipeline, DesiredPipeline, DesiredTopic, Layout, Life, ObjectRef, Owner, OwnerKind, Phase, Release, ReleasedTopic,
+    Retention, StartFrom,
+};
+use crds::{FieldPath, ObjectMeta, Pipeline, Reason, pipeline::PipelineDeletionPolicy, pipeline::PlanStatus};
+use std::collections::{BTreeMap, BTreeSet};
+use units::{DurationMs, GroupId, TimestampMs, TopicName};
+
+use crate::{
+    AppliedPipeline, Finding, Memory, Planned, Planner, World,
+    clusters::Clusters,
+    names,
+    query::{self, QueryProblem},
+    report::{is_deleted, is_forced, object_ref},
+    topics::ResolvedTopics,
+};
+
+/// Dead letters stay as long as Kafka keeps data by default.
+const DEAD_LETTERS_TIME: DurationMs = DurationMs(168 * 3600 * 1000);
+
+/// What stands in the way of the query that is asked for. What runs goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// Something it needs is missing.
+    Dependency(Reason, Finding),
+    /// Its text cannot be had or planned.
+    Query(QueryProblem),
+    /// State would be given up, without consent.
+    StateLoss(Finding),
+    /// Something in the object is not possible, although admission let it through.
+    Invalid(Finding),
+}
+
+/// A Pipeline and all that was decided about it.
+pub(crate) struct ResolvedPipeline<'a> {
+    pub(crate) pipeline: &'a Pipeline,
+    pub(crate) object: ObjectRef,
+    pub(crate) cluster: Option<ObjectRef>,
+    pub(crate) obstacle: Option<Obstacle>,
+    /// The plan that is asked for, and what it keeps; `None` where there is none.
+    pub(crate) plan: Option<PlanStatus>,
+    /// The version that runs, or is about to.
+    pub(crate) applied: Option<AppliedPipeline>,
+    /// A version whose topics are not there yet.
+    pending: Option<AppliedPipeline>,
+    pub(crate) running: Option<&'a ActualPipeline>,
+    pub(crate) is_gone: bool,
+}
+
+/// Decides about every Pipeline, in order of name.
+pub(crate) fn resolve<'a>(
+    world: &'a World,
+    clusters: &Clusters<'a>,
+    topics: &ResolvedTopics<'a>,
+    memory: &Memory,
+    planner: &dyn Planner,
+) -> Vec<ResolvedPipeline<'a>> {
+    let mut pipelines: Vec<_> = world
+        .pipelines
+        .iter()
+        .map(|pipeline| {
+            let object = object_ref(&pipeline.metadata);
+            let before = memory
+                .pipelines
+                .iter()
+                .find(|applied| applied.desired.pipeline == object && applied.desired.uid == uid(&pipeline.metadata));
+            let resolved = ResolvedPipeline {
+                pipeline,
+                cluster: None,
+                obstacle: None,
+                plan: None,
+                applied: before.cloned(),
+                pending: None,
+                running: world.running.get(&object),
+                is_gone: false,
+                object,
+            };
+            if is_deleted(&pipeline.metadata) { resolved.leave(world) } else { resolved.decide(world, clusters, topics, planner) }
+        })
+        .collect();
+    pipelines.sort_by(|left, right| left.object.cmp(&right.object));
+    pipelines
+}
+
+fn uid(metadata: &ObjectMeta) -> &str {
+    metadata.uid.as_deref().unwrap_or_default()
+}
+
+impl<'a> ResolvedPipeline<'a> {
+    /// It is being deleted: it leaves its group first, then its own topics go, then it.
+    fn leave(mut self, world: &World) -> Self {
+        let Some(mut applied) = self.applied.take().filter(|_| !is_forced(&self.pipeline.metadata)) else {
+            self.is_gone = true;
+            return self;
+        };
+        let life = match self.pipeline.spec.deletion_policy {
+            PipelineDeletionPolicy::Immediate => Life::Stop,
+            PipelineDeletionPolicy::Drain | PipelineDeletionPolicy::Snapshot => Life::Drain,
+        };
+        set_life(&mut applied, life);
+        self.cluster = Some(applied.cluster.clone());
+        let is_stopped =
+            self.running.is_some_and(|running| running.phase == Phase::Stopped && running.generation >= applied.desired.generation);
+        let own: BTreeSet<TopicName> = own_topics(&applied).collect();
+        let broker = world.brokers.get(&applied.cluster);
+        let left = broker.map(|broker| broker.topics.iter().filter(|topic| own.contains(&topic.name)).count());
+        self.is_gone = is_stopped && left == Some(0);
+        self.applied = (!self.is_gone).then_some(applied);
+        self
+    }
+
+    fn decide(mut self, world: &World, clusters: &Clusters<'a>, topics: &ResolvedTopics<'a>, planner: &dyn Planner) -> Self {
+        if let Some(applied) = &mut self.applied {
+            set_life(applied, life(self.pipeline));
+        }
+        let spec = FieldPath::root().field("spec");
+        match clusters.find(&self.object.namespace, &self.pipeline.spec.cluster_ref) {
+            Ok(cluster) => self.cluster = Some(cluster),
+            Err(problem) => {
+                self.cluster = self.applied.as_ref().map(|applied| applied.cluster.clone());
+                self.obstacle = Some(Obstacle::Dependency(problem.reason, Finding::waiting(spec.field("clusterRef"), problem.message)));
+                return self;
+            }
+        }
+        match self.candidate(world, clusters, topics, planner) {
+            Err(obstacle) => self.obstacle = Some(obstacle),
+            Ok(candidate) => self.adopt(candidate, clusters),
+        }
+        self
+    }
+
+    /// The version that the object asks for, whether or not its topics are there yet.
+    fn candidate(
+        &mut self,
+        world: &World,
+        clusters: &Clusters<'a>,
+        topics: &ResolvedTopics<'a>,
+        planner: &dyn Planner,
+    ) -> Result<AppliedPipeline, Obstacle> {
+        let cluster = self.cluster.clone().expect("resolved before");
+        let query = query::text(world, self.pipeline).map_err(Obstacle::Query)?;
+        let planned = query::plan(&query, &cluster, topics, planner).map_err(Obstacle::Query)?;
+        let has_state = !planned.stateful.is_empty();
+        let layout = self.layout(&planned)?;
+        self.plan = Some(self.plan_status(&planned, &layout));
+        if has_state && !clusters.keeps_state(&cluster) {
+            let message = "this query keeps state, which needs an object store: set objectStore in the Cluster";
+            return Err(Obstacle::Dependency(
+                Reason::ObjectStoreRequired,
+                Finding::waiting(FieldPath::root().field("spec").field("clusterRef"), message),
+            ));
+        }
+        let desired = self.desired(world, &cluster, topics, query.text, &planned, layout)?;
+        let before = self.applied.as_ref();
+        let mut left_behind = before.map(|before| before.left_behind.clone()).unwrap_or_default();
+        let given_up = before.filter(|before| before.desired.layout != desired.layout);
+        left_behind.extend(given_up.into_iter().flat_map(|before| before.desired.internal_topics.iter().map(|topic| topic.name.clone())));
+        if let Some(broker) = world.brokers.get(&cluster) {
+            left_behind.retain(|name| given_up.is_some() || broker.topics.iter().any(|topic| topic.name == *name));
+        }
+        Ok(AppliedPipeline {
+            desired,
+            object_generation: self.pipeline.metadata.generation.unwrap_or_default(),
+            cluster,
+            state_hash: planned.state_hash,
+            stateful: planned.stateful.into_iter().map(|operator| operator.name).collect(),
+            left_behind,
+        })
+    }
+
+    /// The layout for a plan: the one in use where the state fits, a new one with consent.
+    fn layout(&self, planned: &Planned) -> Result<Layout, Obstacle> {
+        let max_parallelism = u32::try_from(self.pipeline.spec.max_parallelism).unwrap_or(1);
+        let invalid = |error: control::InvalidLayout| {
+            Obstacle::Invalid(Finding::error(FieldPath::root().field("metadata").field("uid"), error.to_string()))
+        };
+        let new = |version: u32| Layout::new(uid(&self.pipeline.metadata), version, max_parallelism).map_err(invalid);
+        let Some(before) = &self.applied else { return new(1) };
+        let in_use = &before.desired.layout;
+        if before.state_hash == planned.state_hash && in_use.max_parallelism() == max_parallelism {
+            return Ok(in_use.clone());
+        }
+        if self.pipeline.spec.upgrade.allow_state_loss {
+            return new(in_use.plan_version() + 1);
+        }
+        let message = loss(before, planned);
+        let path = FieldPath::root().field("spec").field(if self.pipeline.spec.query.is_some() { "query" } else { "queryFrom" });
+        Err(Obstacle::StateLoss(Finding::error(path, message)))
+    }
+
+    fn plan_status(&self, planned: &Planned, layout: &Layout) -> PlanStatus {
+        let names: Vec<String> = planned.stateful.iter().map(|operator| operator.name.clone()).take(256).collect();
+        let hash = planned.hash.clone();
+        match &self.applied {
+            None => PlanStatus { hash, ..PlanStatus::default() },
+            Some(before) if before.desired.layout == *layout => PlanStatus { hash, kept: names, ..PlanStatus::default() },
+            Some(before) => {
+                let dropped = before.stateful.iter().filter(|name| !names.contains(name)).take(256).cloned().collect();
+                PlanStatus { hash, kept: Vec::new(), rebuilt: names, dropped }
+            }
+        }
+    }
+
+    fn desired(
+        &self,
+        world: &World,
+        cluster: &ObjectRef,
+        topics: &ResolvedTopics<'a>,
+        query: String,
+        planned: &Planned,
+        layout: Layout,
+    ) -> Result<DesiredPipeline, Obstacle> {
+        let spec = &self.pipeline.spec;
+        let field = |name: &str| FieldPath::root().field("spec").field(name);
+        let used: BTreeMap<String, control::Table> = topics
+            .tables(cluster)
+            .filter(|(table, _)| planned.tables.contains(&table.name))
+            .map(|(table, _)| (table.name.clone(), table.clone()))
+            .collect();
+        let commit_interval =
+            spec.commit_interval.millis().map_err(|error| Obstacle::Invalid(Finding::error(field("commitInterval"), error.to_string())))?;
+        let start_from = start_from(&spec.start_from).ok_or_else(|| {
+            Obstacle::Invalid(Finding::error(
+                field("startFrom"),
+                format!("{:?} is not Earliest, Latest or a time as 2026-01-31T12:00:00Z", spec.start_from),
+            ))
+        })?;
+        let prefix = names::internal_prefix(&self.object, &layout);
+        let wanted = DesiredPipeline {
+            generation: 0,
+            pipeline: self.object.clone(),
+            uid: uid(&self.pipeline.metadata).to_owned(),
+            life: life(self.pipeline),
+            replicas: u32::try_from(spec.replicas).unwrap_or(0),
+            query,
+            tables: used.into_values().collect(),
+            plan_hash: planned.hash.clone(),
+            group: GroupId::from(prefix.as_str()),
+            transactional_id_prefix: prefix,
+            internal_topics: names::internal_topics(&self.object, &layout, &planned.exchanges, !planned.stateful.is_empty()),
+            dead_letters: names::dead_letters(&self.object),
+            commit_interval: DurationMs(commit_interval),
+            start_from,
+            files_root: world.files_roots.get(&self.object).cloned(),
+            store_prefix: names::store_prefix(&self.object, &layout),
+            layout,
+        };
+        let followed = self.running.map_or(0, |running| running.generation);
+        Ok(match self.applied.as_ref().map(|before| &before.desired) {
+            Some(before) if (DesiredPipeline { generation: before.generation, ..wanted.clone() }) == *before => before.clone(),
+            Some(before) => DesiredPipeline { generation: before.generation.max(followed) + 1, ..wanted },
+            None => DesiredPipeline { generation: followed + 1, ..wanted },
+        })
+    }
+
+    /// Takes the version over if all its topics are there; else they are asked for, and what runs goes on.
+    fn adopt(&mut self, candidate: AppliedPipeline, clusters: &Clusters<'a>) {
+        let broker = clusters.broker(&candidate.cluster);
+        let runs_already = self.applied.as_ref().is_some_and(|applied| applied.desired.layout == candidate.desired.layout);
+        match missing(&candidate, broker) {
+            Some(obstacle) if !runs_already => {
+                self.obstacle = Some(obstacle);
+                self.pending = Some(candidate);
+            }
+            obstacle => {
+                self.obstacle = obstacle;
+                self.applied = Some(candidate);
+            }
+        }
+    }
+
+    /// What is to run: `None` where nothing was ever ready to, or it is gone.
+    pub(crate) fn runnable(self) -> Option<DesiredPipeline> {
+        self.applied.map(|applied| applied.desired)
+    }
+
+    /// Adds its own topics to those that its broker shall hold, and those it no longer needs to those that go.
+    pub(crate) fn add_topics(
+        &self,
+        actual: &ActualBroker,
+        wanted: &mut BTreeMap<TopicName, DesiredTopic>,
+        released: &mut Vec<ReleasedTopic>,
+    ) {
+        let owner = Owner { kind: OwnerKind::Pipeline, object: self.object.clone() };
+        let is_leaving = is_deleted(&self.pipeline.metadata);
+        let is_stopped = self.running.is_some_and(|running| running.phase == Phase::Stopped);
+        let mut release = |name: &TopicName, release: Release| {
+            let found = actual.topics.iter().find(|topic| topic.name == *name && topic.owner.as_ref() == Some(&owner));
+            released.extend(found.map(|topic| ReleasedTopic { name: name.clone(), topic_id: topic.topic_id, release }));
+        };
+        if let Some(applied) = self.applied.as_ref().filter(|_| is_leaving && is_stopped) {
+            own_topics(applied).for_each(|name| release(&name, Release::Delete));
+            release(&applied.desired.dead_letters, Release::Retain);
+            return;
+        }
+        if let Some(applied) = &self.applied {
+            let has_moved = self.running.is_some_and(|running| running.layout == applied.desired.layout);
+            applied.left_behind.iter().filter(|_| has_moved).for_each(|name| release(name, Release::Delete));
+        }
+        for version in self.applied.iter().chain(&self.pending) {
+            for topic in &version.desired.internal_topics {
+                let retention = Retention::default();
+                add(wanted, topic.name.clone(), topic.partitions, retention, &owner, true);
+            }
+            let retention = Retention { total_time: Some(DEAD_LETTERS_TIME), ..Retention::default() };
+            let governs = |owned: &control::ActualTopic| owned.owner.as_ref().is_none_or(|present| *present == owner);
+            let is_free = actual.topics.iter().find(|topic| topic.name == version.desired.dead_letters).is_none_or(governs);
+            if is_free {
+                add(wanted, version.desired.dead_letters.clone(), 1, retention, &owner, false);
+            }
+        }
+    }
+}
+
+/// Adds a topic, unless an object of a user declares it already.
+fn add(
+    wanted: &mut BTreeMap<TopicName, DesiredTopic>,
+    name: TopicName,
+    partitions: i32,
+    retention: Retention,
+    owner: &Owner,
+    internal: bool,
+) {
+    wanted.entry(name.clone()).or_insert_with(|| DesiredTopic {
+        name,
+        topic_id: None,
+        partitions,
+        retention,
+        config: Vec::new(),
+        owner: owner.clone(),
+        internal,
+    });
+}
+
+/// The internal topics of a pipeline, of this layout and of those given up.
+fn own_topics(applied: &AppliedPipeline) -> impl Iterator<Item = TopicName> {
+    applied.desired.internal_topics.iter().map(|topic| topic.name.clone()).chain(applied.left_behind.iter().cloned())
+}
+
+/// The first topic that must be there before this version may run, and is not.
+fn missing(version: &AppliedPipeline, broker: Option<&ActualBroker>) -> Option<Obstacle> {
+    let path = FieldPath::root().field("spec").field("clusterRef");
+    let Some(broker) = broker else {
+        let finding = Finding::waiting(path, format!("Cluster {} does not serve yet", version.cluster));
+        return Some(Obstacle::Dependency(Reason::ClusterNotReady, finding));
+    };
+    let desired = &version.desired;
+    let needed = desired
+        .tables
+        .iter()
+        .map(|table| &table.topic)
+        .chain(desired.internal_topics.iter().map(|topic| &topic.name))
+        .chain([&desired.dead_letters]);
+    let absent = needed.into_iter().find(|name| broker.topics.iter().all(|topic| topic.name != **name))?;
+    let why = broker.problems.get(absent).map(|problem| format!(": {}", problem.message)).unwrap_or_default();
+    let finding = Finding::waiting(path, format!("the broker has no topic {absent} yet{why}"));
+    Some(Obstacle::Dependency(Reason::TopicNotFound, finding))
+}
+
+/// What a change of query would lose, by name.
+fn loss(before: &AppliedPipeline, planned: &Planned) -> String {
+    let names: Vec<&str> = planned.stateful.iter().map(|operator| operator.name.as_str()).collect();
+    let dropped: Vec<&str> = before.stateful.iter().map(String::as_str).filter(|name| !names.contains(name)).collect();
+    let fresh: Vec<&str> = names.iter().copied().filter(|name| !before.stateful.iter().any(|kept| kept == name)).collect();
+    let what = match (dropped.is_empty(), fresh.is_empty()) {
+        (false, _) => format!("the state of {} would be lost", dropped.join(", ")),
+        (true, false) => format!("{} would begin in the middle of its input", fresh.join(", ")),
+        (true, true) => "rows would come to the state in another way than before".into(),
+    };
+    format!("{what}; what runs goes on. Set upgrade.allowStateLoss: true to begin anew from startFrom")
+}
+
+fn life(pipeline: &Pipeline) -> Life {
+    if pipeline.spec.suspend || pipeline.spec.replicas == 0 { Life::Suspend } else { Life::Run }
+}
+
+fn set_life(applied: &mut AppliedPipeline, life: Life) {
+    if applied.desired.life != life {
+        applied.desired.life = life;
+        applied.desired.generation += 1;
+    }
+}
+
+fn start_from(text: &str) -> Option<StartFrom> {
+    match text {
+        "Earliest" => Some(StartFrom::Earliest),
+        "Latest" => Some(StartFrom::Latest),
+        time => time.parse::<crds::Timestamp>().ok().map(|time| StartFrom::Timestamp(TimestampMs(time.as_millisecond()))),
+    }
+}

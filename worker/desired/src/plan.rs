@@ -1,0 +1,62 @@
+//! What planning a query tells us, as plain data: so that the operator can have it done in a child process.
+
+use serde::{Deserialize, Serialize};
+use sql::{Catalog, PlanError};
+
+/// An operator with state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedOperator {
+    /// Its stable id, in hexadecimal.
+    pub id: String,
+    /// Its short name for people: kind and the beginning of the id.
+    pub name: String,
+}
+
+/// A planned query, as far as names, topics and upgrades depend on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// Hash of the whole plan, in hexadecimal.
+    pub hash: String,
+    /// Hash of the part that has state, and of how rows come to it: equal means that state and positions fit.
+    pub state_hash: String,
+    /// The operators with state, in the plan's order.
+    pub stateful: Vec<PlannedOperator>,
+    /// Ids of the exchanges, in the plan's order.
+    pub exchanges: Vec<String>,
+    /// Names of the tables read and written, sorted, each once.
+    pub tables: Vec<String>,
+}
+
+/// Plans queries.
+pub trait Planner {
+    /// Plans a text against the tables there are.
+    ///
+    /// # Errors
+    /// Where the text is wrong, or cannot be streamed yet, and what to write instead.
+    fn plan(&self, text: &str, catalog: &Catalog) -> Result<Planned, PlanError>;
+}
+
+impl Planned {
+    /// What a plan tells us.
+    #[must_use]
+    pub fn of(plan: &sql::Plan) -> Self {
+        planned(plan)
+    }
+}
+
+fn planned(plan: &sql::Plan) -> Planned {
+    let read = plan.sources().filter_map(|(_, source)| match &source.from {
+        sql::SourceFrom::Topic(table) => Some(table.name.clone()),
+        sql::SourceFrom::File(_) => None,
+    });
+    let mut tables: Vec<String> = read.chain(plan.sinks().map(|(_, sink)| sink.table.name.clone())).collect();
+    tables.sort();
+    tables.dedup();
+    Planned {
+        hash: plan.hash.to_string(),
+        state_hash: plan.state_hash.to_string(),
+        stateful: plan.stateful().map(|node| PlannedOperator { id: node.id.to_string(), name: node.name() }).collect(),
+        exchanges: plan.exchanges.iter().map(|exchange| plan.nodes[exchange.aggregate].id.to_string()).collect(),
+        tables,
+    }
+}

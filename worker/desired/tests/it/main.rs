@@ -1,0 +1,6 @@
+//! YAML in, desired state and conditions out.
+
+mod house;
+mod pipelines;
+mod retention;
+mod topics;
