@@ -258,16 +258,12 @@ impl<'a> ResolvedPipeline<'a> {
     /// Takes the version over if all its topics are there; else they are asked for, and what runs goes on.
     fn adopt(&mut self, candidate: AppliedPipeline, clusters: &Clusters<'a>) {
         let broker = clusters.broker(&candidate.cluster);
-        let runs_already = self.applied.as_ref().is_some_and(|applied| applied.desired.layout == candidate.desired.layout);
         match missing(&candidate, broker) {
-            Some(obstacle) if !runs_already => {
+            Some(obstacle) => {
                 self.obstacle = Some(obstacle);
                 self.pending = Some(candidate);
             }
-            obstacle => {
-                self.obstacle = obstacle;
-                self.applied = Some(candidate);
-            }
+            None => self.applied = Some(candidate),
         }
     }
 

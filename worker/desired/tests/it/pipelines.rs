@@ -167,6 +167,29 @@ fn the_old_version_runs_until_the_new_ones_topics_are_there() {
 }
 
 #[test]
+fn a_new_query_waits_for_its_new_topic_while_the_old_one_runs() {
+    let mut house = house("FROM a INTO b");
+    let told = house.pipeline("p").clone();
+    house.apply(&(TOPICS.split("---\n").nth(1).unwrap().replace("name: b", "name: c") + &pipeline("p", "{query: FROM a INTO c}")));
+    house.look();
+    assert_eq!(*house.pipeline("p"), told, "the broker does not have c yet");
+    assert_eq!(house.says(Kind::Pipeline, "p", ConditionType::DependenciesReady), "False/TopicNotFound");
+    house.converge();
+    assert_eq!(house.pipeline("p").query, "FROM a INTO c");
+    assert_eq!(house.ready(Kind::Pipeline, "p"), "True/Available");
+}
+
+#[test]
+fn a_topic_that_goes_stops_nothing_by_itself() {
+    let mut house = house("FROM a INTO b STATE agg");
+    let told = house.pipeline("p").clone();
+    house.world.brokers.get_mut(&object("default")).unwrap().topics.retain(|topic| topic.name.as_str() != "b");
+    house.look();
+    assert_eq!(*house.pipeline("p"), told);
+    assert_eq!(house.ready(Kind::Pipeline, "p"), "False/DependencyMissing");
+}
+
+#[test]
 fn suspending_and_scaling_to_zero_are_well() {
     let mut house = house("FROM a INTO b STATE agg");
     change(&mut house, "{query: FROM a INTO b STATE agg, suspend: true}");
