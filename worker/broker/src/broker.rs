@@ -12,7 +12,7 @@ use coordinators::{groups, transactions};
 use log::{Log, LogConfig, RealDisk, Recovered, Ship};
 use store::ObjectStore;
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     BrokerConfig, actual,
@@ -28,6 +28,8 @@ use crate::{
 
 /// How often what is acknowledged leaves for an object store.
 const SHIP_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a stop waits for peers that take no answers.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
 /// Reads of disk and object store that run at once.
 const BLOCKING_READS: usize = 8;
 /// Fetch sessions, and partitions in all of them together.
@@ -132,8 +134,13 @@ impl Broker {
     pub async fn shutdown(self) {
         self.shared.stop.cancel();
         // Connections end by themselves once what they began is answered; one whose peer takes no answers is not waited for.
-        let _ = tokio::time::timeout(Duration::from_secs(5), self.listening).await;
+        let _ = tokio::time::timeout(STOP_PATIENCE, self.listening).await;
         let log = self.shared.log.clone();
+        let tasks = self.shared.tasks.clone();
+        // With the last handle the coordinators' tasks end, and with them the last use of the log: its folder is free on return.
+        drop(self.shared);
+        tasks.close();
+        let _ = tokio::time::timeout(STOP_PATIENCE, tasks.wait()).await;
         let _ = tokio::task::spawn_blocking(move || log.close()).await;
     }
 }
@@ -167,8 +174,9 @@ fn open(
         ],
         ..groups::Config::default()
     };
+    let tasks = TaskTracker::new();
     let failed = |error: coordinator::StartError| StartError::Coordinator(error.to_string());
-    let groups = coordinator::start(groups::Groups::new(group_config), log.clone(), runtime).map_err(failed)?;
+    let groups = coordinator::start(groups::Groups::new(group_config), log.clone(), &tasks, runtime).map_err(failed)?;
     let writer = MarkerWriter::new(log.clone(), Arc::downgrade(&topics), groups.clone(), runtime.clone());
     let transaction_config = transactions::Config {
         broker: config.broker,
@@ -178,7 +186,7 @@ fn open(
         ..transactions::Config::default()
     };
     let core = transactions::Transactions::new(transaction_config);
-    let transactions = coordinator::start_transactions(core, log.clone(), writer, runtime).map_err(failed)?;
+    let transactions = coordinator::start_transactions(core, log.clone(), writer, &tasks, runtime).map_err(failed)?;
     let (host, port) = config.advertised.clone().unwrap_or_else(|| (address.ip().to_string(), address.port()));
     let first_session = i32::from_le_bytes(seed[4..8].try_into().expect("four bytes")) & 0x3fff_ffff;
     let shared = Shared {
@@ -194,6 +202,7 @@ fn open(
         responses: Budget::new(config.response_budget_bytes),
         blocking_reads: Semaphore::new(BLOCKING_READS),
         unknown_topics: UnknownTopics::default(),
+        tasks,
         stop: CancellationToken::new(),
         config,
     };

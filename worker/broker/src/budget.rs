@@ -53,7 +53,7 @@ impl Budget {
             .filter(|share| *share > 0)
             .and_then(|share| Arc::clone(&self.units).try_acquire_many_owned(share).ok())
         {
-            Some(permit) => (share * UNIT_BYTES, Some(Taken { permit })),
+            Some(permit) => (wanted.min(share * UNIT_BYTES), Some(Taken { permit })),
             None => (0, None),
         }
     }

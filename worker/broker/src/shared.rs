@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use log::Log;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use units::BrokerId;
 
 use crate::{
@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     /// Reads that go to the disk or the object store: few at a time, so that cold readers do not crowd out the rest.
     pub(crate) blocking_reads: Semaphore,
     pub(crate) unknown_topics: UnknownTopics,
+    /// The coordinators' tasks.
+    pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
 }
 

@@ -6,7 +6,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
-use coordinators::transactions::{AddPartitions, Producer, Request as TransactionRequest, Response as TransactionResponse, Version};
+use coordinators::{
+    Refusal,
+    transactions::{AddPartitions, Producer, Request as TransactionRequest, Response as TransactionResponse, Version},
+};
 use log::{Append, AppendError, Appended, Origin, TopicPartitionId, Verification, VerificationGuard};
 use records::BatchHeader;
 use tokio::sync::oneshot;
@@ -218,7 +221,11 @@ async fn verify(
             .await
             .ok_or(ErrorCode::CoordinatorNotAvailable)?
     };
-    verified.map(|()| Some(guard)).map_err(|refusal| Refused { code: errors::of_refusal(refusal), message: Some(refusal.to_string()) })
+    verified.map(|()| Some(guard)).map_err(|refusal| {
+        // Producers know this fence from Produce by its older name.
+        let refusal = if refusal == Refusal::ProducerFenced { Refusal::InvalidProducerEpoch } else { refusal };
+        Refused { code: errors::of_refusal(refusal), message: Some(refusal.to_string()) }
+    })
 }
 
 fn append(

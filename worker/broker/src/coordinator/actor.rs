@@ -11,7 +11,11 @@ use coordinators::{
     transactions::{self, MarkerToken, Markers, MarkersWritten},
 };
 use log::{Append, AppendError, Appended, Log, Origin, TopicPartitionId};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+};
+use tokio_util::task::TaskTracker;
 use units::{Offset, PartitionId, TimestampMs, TopicId};
 
 use super::{LoadError, journal, markers::MarkerWriter};
@@ -91,9 +95,9 @@ impl<C: Core> Actor<C> {
 }
 
 /// Loads the coordinator's partitions and starts its task; it ends when the last handle is gone. Blocks while it loads.
-pub(crate) fn start<C: Core>(core: C, log: Log, runtime: &tokio::runtime::Handle) -> Result<Actor<C>, StartError> {
+pub(crate) fn start<C: Core>(core: C, log: Log, tasks: &TaskTracker, runtime: &Handle) -> Result<Actor<C>, StartError> {
     let (messages, inbox) = mpsc::unbounded_channel();
-    run(core, log, None, Actor { messages }, inbox, runtime)
+    run(core, log, None, Actor { messages }, inbox, tasks, runtime)
 }
 
 fn run<C: Core>(
@@ -102,7 +106,8 @@ fn run<C: Core>(
     writer: Option<MarkerWriter>,
     actor: Actor<C>,
     inbox: mpsc::UnboundedReceiver<Message<C>>,
-    runtime: &tokio::runtime::Handle,
+    tasks: &TaskTracker,
+    runtime: &Handle,
 ) -> Result<Actor<C>, StartError> {
     let clock = Clock::start();
     for partition in super::partitions(C::TOPIC) {
@@ -113,7 +118,7 @@ fn run<C: Core>(
     }
     // A weak sender: the task must not keep itself alive.
     let task = Task { core, log, clock, messages: actor.messages.downgrade(), writer, answers: HashMap::new(), next_token: 0 };
-    runtime.spawn(task.run(inbox));
+    tasks.spawn_on(task.run(inbox), runtime);
     Ok(actor)
 }
 
@@ -122,13 +127,14 @@ pub(crate) fn start_transactions(
     core: transactions::Transactions,
     log: Log,
     writer: MarkerWriter,
-    runtime: &tokio::runtime::Handle,
+    tasks: &TaskTracker,
+    runtime: &Handle,
 ) -> Result<Actor<transactions::Transactions>, StartError> {
     // The task may want markers at once, and they may be settled at once: the writer knows where to report before it starts.
     let (messages, inbox) = mpsc::unbounded_channel();
     let actor = Actor { messages };
     writer.report_to(&actor);
-    run(core, log, Some(writer), actor, inbox, runtime)
+    run(core, log, Some(writer), actor, inbox, tasks, runtime)
 }
 
 /// Why a coordinator does not start.
