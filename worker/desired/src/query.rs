@@ -65,10 +65,7 @@ pub(crate) fn plan(query: &Query, cluster: &ObjectRef, topics: &ResolvedTopics, 
                 Reason::SchemaMissing,
                 finding(format!("Topic {name} has no usable schema: declare spec.schema.columns to make it a table"), false),
             ),
-            Some(name) => QueryProblem::Table(
-                Reason::TopicNotFound,
-                finding(format!("there is no Topic {name}: declare it with a schema{}", near(&error)), false),
-            ),
+            Some(_) => QueryProblem::Table(Reason::TopicNotFound, finding(sentence(&error), false)),
             None => QueryProblem::Plan(finding(sentence(&error), true)),
         }
     })
@@ -79,15 +76,11 @@ fn sentence(error: &PlanError) -> String {
     format!("{}{hint}", error.message)
 }
 
-fn near(error: &PlanError) -> String {
-    error.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default()
-}
-
-/// The name that the error points at, where the error is that no table has it.
+/// The name that the error points at, where the error is that no table has it: the planner says `table <name> …` of it, and the catalog
+/// does not know it. A table that is missing may be declared later; anything else is the text's own fault.
 fn missing_table(text: &str, error: &PlanError, catalog: &Catalog) -> Option<String> {
-    let says_table = ["table", "topic"].iter().any(|word| error.message.to_ascii_lowercase().contains(word));
-    let name = name_at(text, error.line, error.column).filter(|_| says_table)?;
-    let is_missing = error.message.contains(&name) && catalog.tables.iter().all(|table| table.name != name);
+    let name = name_at(text, error.line, error.column)?;
+    let is_missing = error.message.contains(&format!("table {name}")) && catalog.tables.iter().all(|table| table.name != name);
     is_missing.then_some(name)
 }
 
