@@ -102,7 +102,7 @@ fn xxh64_word(word: i64, seed: u64) -> u64 {
 }
 
 /// XXH64 of `input`.
-fn xxh64(input: &[u8], seed: u64) -> u64 {
+pub(crate) fn xxh64(input: &[u8], seed: u64) -> u64 {
     let mut stripes = input.chunks_exact(32);
     let mut hash = if input.len() >= 32 {
         let mut lanes = [seed.wrapping_add(PRIME_1).wrapping_add(PRIME_2), seed.wrapping_add(PRIME_2), seed, seed.wrapping_sub(PRIME_1)];

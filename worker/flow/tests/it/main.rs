@@ -1,5 +1,7 @@
 //! What the rooms around `flow` rely on, seen from outside.
 
+mod block;
 mod csv;
+mod files;
 mod json;
 mod seeds;
