@@ -21,6 +21,8 @@ pub mod groups;
 mod journal;
 mod partition;
 mod refusal;
+#[cfg(test)]
+mod simulation;
 mod timers;
 pub mod transactions;
 

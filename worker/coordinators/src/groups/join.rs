@@ -133,8 +133,6 @@ impl Groups {
         if was_leader {
             group.leader = Some(new.clone());
         }
-        #[cfg(test)]
-        self.break_on_replace(&join.group, old, &new);
         self.timers.clear(&Timer::Session(join.group.clone(), old.clone()));
         self.refuse_join(waiting.0, old, Refusal::FencedInstanceId);
         self.refuse_sync(waiting.1, Refusal::FencedInstanceId);

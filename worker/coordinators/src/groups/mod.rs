@@ -21,10 +21,10 @@ mod member;
 mod member_ids;
 mod offsets;
 mod rebalance;
-mod record;
+pub(crate) mod record;
 mod request;
 mod response;
-mod store;
+pub(crate) mod store;
 mod subscription;
 mod sync;
 #[cfg(test)]
@@ -345,6 +345,11 @@ impl Groups {
         if is_nothing {
             self.groups.remove(id);
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn store(&self, partition: PartitionId) -> Option<&Store> {
+        self.stores.get(&partition)
     }
 
     #[cfg(test)]

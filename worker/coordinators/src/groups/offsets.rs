@@ -1,6 +1,6 @@
 //! Offsets: committed at once, or staged in a transaction and made visible by its end; fetched and deleted.
 
-use units::{GroupId, Offset, TimestampMs, TopicName, TopicPartition};
+use units::{GroupId, Offset, ProducerEpoch, TimestampMs, TopicName, TopicPartition};
 
 use super::{
     CommitOffsets, CommittedOffset, DeleteOffsets, EndTransaction, FetchedOffset, Generation, GroupState, Groups, InstanceId, MemberId,
@@ -51,15 +51,18 @@ impl Groups {
             instance: stage.instance.as_ref(),
             is_transactional: true,
         };
-        if let Err(refusal) = self.admit(now, &committer).and_then(|()| self.check_producer(stage)) {
-            self.forget_if_nothing(&stage.group);
-            return self.respond(token, Response::StageOffsets(Err(refusal)));
-        }
+        let epoch = match self.admit(now, &committer).and_then(|()| self.check_producer(stage)) {
+            Ok(epoch) => epoch,
+            Err(refusal) => {
+                self.forget_if_nothing(&stage.group);
+                return self.respond(token, Response::StageOffsets(Err(refusal)));
+            }
+        };
         let (answer, kept) = self.sift(now, &stage.offsets);
         let always_wins = self.is_broken(Rule::LaterLogPositionWins);
         let staged = |(at, offset): (_, StoredOffset)| {
             let written_at = if always_wins { Offset(i64::MAX) } else { offset.written_at };
-            let staged = StagedOffset { epoch: stage.epoch, offset: StoredOffset { written_at, ..offset } };
+            let staged = StagedOffset { epoch, offset: StoredOffset { written_at, ..offset } };
             Change::Staged(stage.producer, stage.group.clone(), at, Some(staged))
         };
         let changes: Vec<_> = kept.into_iter().map(staged).collect();
@@ -70,12 +73,13 @@ impl Groups {
     }
 
     /// An epoch below one that is in the log is a zombie's. (One that is on its way decides when it is applied.)
-    fn check_producer(&self, stage: &StageOffsets) -> Result<(), Refusal> {
-        let known = self.store_of(&stage.group).and_then(|store| store.producer(stage.producer));
-        if known.is_some_and(|known| stage.epoch < known.epoch) && !self.is_broken(Rule::StageChecksEpoch) {
-            return Err(Refusal::InvalidProducerEpoch);
+    fn check_producer(&self, stage: &StageOffsets) -> Result<ProducerEpoch, Refusal> {
+        let known = self.store_of(&stage.group).and_then(|store| store.producer(stage.producer)).map(|known| known.epoch);
+        match known {
+            Some(known) if stage.epoch < known && self.is_broken(Rule::StageChecksEpoch) => Ok(known),
+            Some(known) if stage.epoch < known => Err(Refusal::InvalidProducerEpoch),
+            _ => Ok(stage.epoch),
         }
-        Ok(())
     }
 
     /// Whether offsets of this sender are kept: as Kafka's `ClassicGroup.validateOffsetCommit`.
@@ -97,7 +101,10 @@ impl Groups {
             return Ok(());
         }
         if committer.generation >= Generation(0) || has_member {
-            group.check_member(committer.member, committer.instance)?;
+            let is_checked = committer.instance.is_none() || !self.is_broken(Rule::StaticMemberIsFenced);
+            if is_checked {
+                group.check_member(committer.member, committer.instance)?;
+            }
             if group.generation != committer.generation {
                 return Err(Refusal::IllegalGeneration);
             }

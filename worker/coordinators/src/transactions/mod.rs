@@ -26,7 +26,7 @@ mod load;
 mod markers;
 mod open;
 mod producer_ids;
-mod record;
+pub(crate) mod record;
 mod request;
 mod response;
 #[cfg(test)]
@@ -300,6 +300,11 @@ impl Transactions {
             return Err(Refusal::InvalidRequest);
         }
         self.journal.check_ready(self.partition_of(id))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn store(&self, partition: PartitionId) -> Option<&Store> {
+        self.stores.get(&partition)
     }
 
     #[cfg(test)]
