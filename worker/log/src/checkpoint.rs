@@ -6,6 +6,7 @@
 //! |---|---|
 //! | magic `SWCK`, version | 4, 4 |
 //! | incarnation, next group: sequence, file, position | 4, 8, 4, 4 |
+//! | 1 where the log was closed here and no group follows, else 0 | 1 |
 //! | partitions: count, then each as below | 4 |
 //! | removed partitions whose objects are still to go: count, then (topic id, partition) | 4, n x 20 |
 //! | CRC-32C of all before | 4 |
@@ -43,6 +44,8 @@ pub(crate) struct Checkpoint {
     /// Where the first group lies that it does not count in, and that group's sequence.
     pub(crate) location: Location,
     pub(crate) next_seq: u64,
+    /// The log was closed here: no group follows.
+    pub(crate) is_last: bool,
     pub(crate) partitions: BTreeMap<TopicPartitionId, Partition>,
     pub(crate) removed: Vec<TopicPartitionId>,
 }
@@ -50,7 +53,7 @@ pub(crate) struct Checkpoint {
 /// Writes down `partitions` as they are after all groups before `next_seq`, which lies at `location`.
 pub(crate) fn encode(
     incarnation: Incarnation,
-    (location, next_seq): (Location, u64),
+    (location, next_seq, is_last): (Location, u64, bool),
     partitions: &BTreeMap<TopicPartitionId, Partition>,
     removed: &[TopicPartitionId],
 ) -> Vec<u8> {
@@ -61,6 +64,7 @@ pub(crate) fn encode(
     bytes.extend_from_slice(&next_seq.to_le_bytes());
     bytes.extend_from_slice(&location.file.to_le_bytes());
     bytes.extend_from_slice(&location.position.to_le_bytes());
+    bytes.push(u8::from(is_last));
     bytes.extend_from_slice(&codec::length(partitions.len()).to_le_bytes());
     for (id, partition) in partitions {
         encode_partition(&mut bytes, *id, partition);
@@ -80,13 +84,14 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint, Malformed> {
     let incarnation = Incarnation(fields.u32()?);
     let next_seq = fields.u64()?;
     let location = Location { file: fields.u32()?, position: fields.u32()? };
+    let is_last = fields.u8()? != 0;
     let mut partitions = BTreeMap::new();
     for _ in 0..fields.count(PARTITION_BYTES)? {
         let (id, partition) = decode_partition(&mut fields)?;
         partitions.insert(id, partition);
     }
     let removed = (0..fields.count(20)?).map(|_| decode_id(&mut fields)).collect::<Result<_, _>>()?;
-    Ok(Checkpoint { incarnation, location, next_seq, partitions, removed })
+    Ok(Checkpoint { incarnation, location, next_seq, is_last, partitions, removed })
 }
 
 pub(crate) fn encode_id(bytes: &mut Vec<u8>, id: TopicPartitionId) {

@@ -24,6 +24,8 @@ mod rules;
 mod segment;
 mod shell;
 mod shipper;
+#[cfg(test)]
+mod simulation;
 mod spans;
 mod stats;
 mod tail;

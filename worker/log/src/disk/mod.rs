@@ -79,5 +79,5 @@ pub trait DiskFile: Send + Sync + 'static {
     ///
     /// # Errors
     /// Where the file cannot be asked.
-    fn len(&self) -> io::Result<u64>;
+    fn length(&self) -> io::Result<u64>;
 }

@@ -213,7 +213,7 @@ impl DiskFile for RealFile {
         self.reader.read_exact_at(bytes, position)
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn length(&self) -> io::Result<u64> {
         Ok(self.reader.metadata()?.len())
     }
 }

@@ -177,7 +177,7 @@ impl DiskFile for SimulatedFile {
         Ok(())
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn length(&self) -> io::Result<u64> {
         Ok(self.file.lock().expect("no holder panics").len() as u64)
     }
 }

@@ -106,7 +106,7 @@ impl Chore {
 }
 
 fn prepared(number: u32, file: std::sync::Arc<dyn DiskFile>) -> io::Result<ChoreDone> {
-    let length = file.len()?;
+    let length = file.length()?;
     Ok(ChoreDone::Prepared(SpareFile { number, file, length }))
 }
 
@@ -288,7 +288,8 @@ impl Engine {
         if !self.rules.checkpoint_keeps_producers {
             kept = self.partitions.values_mut().map(|partition| std::mem::take(&mut partition.producers)).collect();
         }
-        let bytes = checkpoint::encode(self.incarnation, (location, next_seq), &self.partitions, &self.shipping.removed);
+        let is_last = self.is_closing && self.wal.is_idle();
+        let bytes = checkpoint::encode(self.incarnation, (location, next_seq, is_last), &self.partitions, &self.shipping.removed);
         for (partition, producers) in self.partitions.values_mut().zip(kept) {
             partition.producers = producers;
         }

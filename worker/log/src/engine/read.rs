@@ -47,7 +47,7 @@ impl Engine {
             return Ok(self.not_in_wal(partition, read, end, offsets));
         };
         if self.tail.slice(first.location, first.length).is_some() {
-            return Ok(Found::Ready(self.from_tail(partition, wanted, read)));
+            return Ok(Found::Ready(self.in_memory(partition, wanted, read)));
         }
         let mut budget = Budget::new(read);
         let entries: Vec<_> = wanted.take_while(|entry| budget.takes(entry.length as usize)).copied().collect();
@@ -67,7 +67,7 @@ impl Engine {
         }
     }
 
-    fn from_tail<'a>(&self, partition: &Partition, entries: impl Iterator<Item = &'a IndexEntry>, read: &Read) -> Fetched {
+    fn in_memory<'a>(&self, partition: &Partition, entries: impl Iterator<Item = &'a IndexEntry>, read: &Read) -> Fetched {
         let mut budget = Budget::new(read);
         let mut run = Run::default();
         let mut fetched = Fetched { offsets: partition.offsets(), ..Fetched::default() };

@@ -79,15 +79,20 @@ fn nothing_yet(disk: &dyn Disk, numbers: &[u32], rules: Rules) -> Result<Checkpo
         incarnation: Incarnation(0),
         location: Location { file: 0, position: 0 },
         next_seq: 1,
+        is_last: true,
         partitions: BTreeMap::new(),
         removed: Vec::new(),
     })
 }
 
+/// Four groups of half a file each may be under way at once.
+const FILES_IN_FLIGHT: usize = 3;
+
 struct Replay {
     incarnation: Incarnation,
     location: Location,
     next_seq: u64,
+    is_last: bool,
     partitions: BTreeMap<TopicPartitionId, Partition>,
     removed: Vec<TopicPartitionId>,
     /// Batches of files that have no summary yet.
@@ -103,6 +108,7 @@ impl Replay {
             incarnation: checkpoint.incarnation,
             location: checkpoint.location,
             next_seq: checkpoint.next_seq,
+            is_last: checkpoint.is_last,
             partitions: checkpoint.partitions,
             removed: checkpoint.removed,
             batches: BTreeMap::new(),
@@ -153,7 +159,10 @@ impl Replay {
         let mut ahead = numbers.iter().copied().filter(|number| *number >= self.location.file).collect::<Vec<_>>().into_iter();
         let mut position = u64::from(self.location.position);
         let start = self.location;
-        if self.incarnation != Incarnation(0) && !numbers.contains(&start.file) {
+        if self.incarnation == Incarnation(0) {
+            return Ok(());
+        }
+        if !numbers.contains(&start.file) {
             return Err(corrupt_file(&layout::file_name(start.file), "it is missing"));
         }
         while let Some(number) = ahead.next() {
@@ -164,6 +173,10 @@ impl Replay {
                 self.drop_stale();
             } else {
                 position = 0;
+            }
+            if self.is_last && number == start.file {
+                self.batches.insert(number, Some(found));
+                return Ok(());
             }
             let replayed = self.report.groups;
             self.replay_file(&file, &mut position, &mut found)?;
@@ -296,9 +309,11 @@ impl Replay {
     fn cut(&mut self, disk: &dyn Disk, file: &FileBytes, position: u64, ahead: &[u32]) -> Result<(), OpenError> {
         let (seq, incarnation) = (self.next_seq, self.incarnation);
         let mut later: Vec<_> = file.headers_after(position, seq, incarnation).collect();
-        for number in ahead {
-            // An acknowledged group in a file was acknowledged with the file's first.
-            if first_header(disk, *number)?.is_some_and(|header| header.file == *number && header.incarnation == incarnation) {
+        for (index, number) in ahead.iter().enumerate() {
+            // Groups that were under way with the missing one reach into the next files, whose first may be missing as well.
+            // Further on, a file that holds an acknowledged group has an acknowledged first one.
+            let is_ours = |header: GroupHeader| header.file == *number && header.incarnation == incarnation;
+            if index < FILES_IN_FLIGHT || first_header(disk, *number)?.is_some_and(is_ours) {
                 later.extend(FileBytes::read(disk, *number, self.rules)?.headers_after(0, seq, incarnation));
             }
         }
@@ -345,7 +360,7 @@ impl Replay {
         };
         for number in numbers {
             let name = layout::file_name(*number);
-            let open = || disk.open(&name).and_then(|file| Ok((file.len()?, file)));
+            let open = || disk.open(&name).and_then(|file| Ok((file.length()?, file)));
             let (length, file) = open().map_err(|source| OpenError::Disk { action: "open", name: name.clone(), source })?;
             let Some(batches) = self.batches.remove(number) else {
                 recovery.free.push((*number, length));

@@ -33,7 +33,7 @@ impl FileBytes {
         let name = layout::file_name(number);
         let read = || {
             let file = disk.open(&name)?;
-            let length = usize::try_from(file.len()?).map_err(std::io::Error::other)?;
+            let length = usize::try_from(file.length()?).map_err(std::io::Error::other)?;
             let mut bytes = vec![0; length];
             file.read_exact_at(0, &mut bytes)?;
             Ok(bytes)

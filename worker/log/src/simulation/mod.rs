@@ -1,0 +1,33 @@
+//! The engine over a simulated volume and store: seeded, single-threaded, with every order of persistence, crashes at any
+//! step, torn writes, flipped bits, no room and a store that loses answers.
+//!
+//! `SW_SEEDS` says how many seeds each property is tried with; a failing seed is printed, and `SW_SEED` replays it.
+
+mod ledger;
+mod random;
+mod tests;
+mod world;
+
+use crate::rules::Rules;
+use world::World;
+
+/// What a seed has shown, if it failed.
+pub(crate) type Outcome = Result<(), String>;
+
+/// Steps of one run.
+const STEPS: usize = 400;
+
+/// Runs one seed under `rules`.
+pub(crate) fn run(seed: u64, rules: Rules) -> Outcome {
+    let attempt = std::panic::catch_unwind(|| {
+        let mut world = World::new(seed, rules)?;
+        for _ in 0..STEPS {
+            world.step()?;
+        }
+        world.finish()
+    });
+    attempt.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(format!("panic: {}", text.unwrap_or_default()))
+    })
+}

@@ -1,0 +1,64 @@
+//! The properties, and for each rule a seed that fails without it.
+
+use super::run;
+use crate::rules::Rules;
+
+fn seeds() -> std::ops::Range<u64> {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    match number("SW_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("SW_SEEDS").unwrap_or(300),
+    }
+}
+
+#[test]
+fn whatever_happens_what_was_acknowledged_is_there_once_in_order_and_nothing_else() {
+    for seed in seeds() {
+        if let Err(reason) = run(seed, Rules::default()) {
+            panic!("seed {seed} fails (SW_SEED={seed} replays it): {reason}");
+        }
+    }
+}
+
+/// Seeds that are tried without a rule.
+const RULE_SEEDS: u64 = 2000;
+
+/// Some seed must fail when `switch` turns a rule off: else the rule is not needed, or not tested.
+fn is_needed(name: &str, switch: impl Fn(&mut Rules)) {
+    let mut rules = Rules::default();
+    switch(&mut rules);
+    let failing = (0..RULE_SEEDS).find_map(|seed| run(seed, rules).err().map(|reason| (seed, reason)));
+    match failing {
+        Some((seed, reason)) => println!("without {name} seed {seed} fails: {reason}"),
+        None => panic!("no seed fails without {name}"),
+    }
+}
+
+/// One test a rule, named by what the rule says.
+macro_rules! rules {
+    ($($name:ident),+ $(,)?) => {
+        mod without {
+            use super::is_needed;
+            $(#[test]
+            fn $name() {
+                is_needed(stringify!($name), |rules| rules.$name = false);
+            })+
+        }
+    };
+}
+
+rules!(
+    acks_in_order,
+    acked_through_is_honest,
+    corruption_is_loud,
+    cut_drops_what_follows,
+    groups_are_seeded,
+    watermark_is_durable,
+    log_start_is_durable,
+    recycling_waits_for_checkpoint,
+    recycling_waits_for_manifests,
+    checkpoint_is_durable,
+    checkpoint_keeps_producers,
+    duplicates_wait,
+    failed_flush_is_fatal
+);
