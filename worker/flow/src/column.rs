@@ -101,6 +101,7 @@ impl Column {
         }
     }
 
+    #[inline]
     pub fn len(&self) -> usize {
         match &self.values {
             Values::Word(words) => words.len(),
@@ -131,11 +132,22 @@ impl Column {
         }
     }
 
+    #[inline]
     pub fn is_valid(&self, index: usize) -> bool {
         self.valid.as_ref().is_none_or(|valid| valid[index])
     }
 
+    /// Makes room for `values` more, but for the bytes of STRING and BYTES.
+    pub fn reserve(&mut self, values: usize) {
+        match &mut self.values {
+            Values::Word(words) => words.reserve(values),
+            Values::Wide(wides) => wides.reserve(values),
+            Values::Bytes { offsets, .. } => offsets.reserve(values),
+        }
+    }
+
     /// Forgets every value from `len` on.
+    #[inline]
     pub fn truncate(&mut self, len: usize) {
         match &mut self.values {
             Values::Word(words) => words.truncate(len),

@@ -153,7 +153,7 @@ impl Decoder {
     /// The values of a column together pass 2 GiB.
     pub fn decode(&mut self, rows: &[Row<'_>]) -> Result<Decoded, DecodeError> {
         let failed = |source| DecodeError { rows: rows.len(), source };
-        let mut columns = self.empty_columns();
+        let mut columns = self.empty_columns(rows.len());
         let mut origin = Vec::with_capacity(rows.len());
         let (mut bad, mut skipped) = (Vec::new(), 0);
         for (index, row) in (0_u32..).zip(rows) {
@@ -177,8 +177,12 @@ impl Decoder {
         Ok(Decoded { batch, origin, bad, skipped })
     }
 
-    fn empty_columns(&self) -> Vec<Column> {
-        let column = |data_type: &DataType| Column::new(data_type).expect("every kind has a column");
+    fn empty_columns(&self, rows: usize) -> Vec<Column> {
+        let column = |data_type: &DataType| {
+            let mut column = Column::new(data_type).expect("every kind has a column");
+            column.reserve(rows);
+            column
+        };
         self.schema.fields().iter().map(|field| column(field.data_type())).collect()
     }
 

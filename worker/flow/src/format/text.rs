@@ -71,17 +71,24 @@ impl Number {
 
     /// Takes the digits from `at` on; returns where they end.
     #[inline]
-    pub fn digits(&mut self, text: &[u8], mut at: usize, is_fraction: bool) -> usize {
-        while let Some(digit) = text.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
-            if self.mantissa < 1_000_000_000_000_000_000 {
-                self.mantissa = self.mantissa * 10 + u64::from(digit);
+    pub fn digits(&mut self, text: &[u8], at: usize, is_fraction: bool) -> usize {
+        let mut mantissa = self.mantissa;
+        let mut taken = 0;
+        for byte in &text[at..] {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            if mantissa < 1_000_000_000_000_000_000 {
+                mantissa = mantissa * 10 + u64::from(digit);
                 self.exponent -= i32::from(is_fraction);
             } else {
                 self.is_long = true;
             }
-            at += 1;
+            taken += 1;
         }
-        at
+        self.mantissa = mantissa;
+        at + taken
     }
 
     /// Takes `[+-]digits` of an exponent from `at` on; returns where they end, nothing where there is no digit.

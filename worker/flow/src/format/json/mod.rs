@@ -25,9 +25,39 @@ const REMEMBERED_FIELDS: usize = 256;
 #[derive(Debug)]
 pub(crate) struct JsonReader {
     by_name: HashMap<Box<[u8]>, usize>,
-    /// The field name last seen at each place of a row, as it was written, with the quote behind it; and the column it fills.
-    seen: Vec<(Box<[u8]>, Option<usize>)>,
+    /// What was last seen at each place of a row.
+    seen: Vec<Seen>,
     scratch: Vec<u8>,
+}
+
+/// A field's name as it was written, in quotes and with the colon where it stood directly behind.
+#[derive(Debug)]
+struct Seen {
+    text: Box<[u8]>,
+    /// The first 16 bytes of `text` as a number, and a mask of those that count: most names are told by one comparison.
+    head: u128,
+    mask: u128,
+    has_colon: bool,
+    /// The column it fills.
+    target: Option<usize>,
+}
+
+impl Seen {
+    fn new(text: &[u8], target: Option<usize>) -> Self {
+        let mut head = [0; 16];
+        let length = text.len().min(16);
+        head[..length].copy_from_slice(&text[..length]);
+        let mask = if length == 16 { u128::MAX } else { (1 << (8 * length)) - 1 };
+        Self { text: text.into(), head: u128::from_le_bytes(head), mask, has_colon: text.ends_with(b":"), target }
+    }
+
+    #[inline]
+    fn is_next(&self, scanner: &Scanner<'_>) -> bool {
+        match scanner.ahead().first_chunk::<16>() {
+            Some(ahead) if self.text.len() <= 16 => u128::from_le_bytes(*ahead) & self.mask == self.head,
+            _ => scanner.ahead().starts_with(&self.text),
+        }
+    }
 }
 
 impl JsonReader {
@@ -48,10 +78,8 @@ impl JsonReader {
             for place in 0.. {
                 let target = self.field(&mut scanner, place)?;
                 scanner.skip_blanks();
-                scanner.expect(b':', "a colon belongs behind a field's name")?;
-                scanner.skip_blanks();
                 match target {
-                    None => scanner.skip_value()?,
+                    None => scanner.skip_any()?,
                     Some(index) => {
                         // Of fields named twice the last counts.
                         columns[index].truncate(done);
@@ -70,35 +98,44 @@ impl JsonReader {
         scanner.expect_end()
     }
 
-    /// Reads a field's name; the column it fills, if any.
+    /// Reads a field's name and the colon behind it; the column it fills, if any.
     #[inline]
     fn field(&mut self, scanner: &mut Scanner<'_>, place: usize) -> Result<Option<usize>, Fault> {
-        scanner.expect(b'"', "a field's name in quotes is missing")?;
-        if let Some((name, target)) = self.seen.get(place)
-            && scanner.take_all(name)
+        if let Some(seen) = self.seen.get(place)
+            && seen.is_next(scanner)
         {
-            return Ok(*target);
+            scanner.advance_by(seen.text.len());
+            if !seen.has_colon {
+                scanner.colon()?;
+            }
+            return Ok(seen.target);
         }
+        self.learn_field(scanner, place)
+    }
+
+    fn learn_field(&mut self, scanner: &mut Scanner<'_>, place: usize) -> Result<Option<usize>, Fault> {
+        scanner.expect(b'"', "a field's name in quotes is missing")?;
         let string = scanner.string()?;
         let raw = scanner.slice(string.from, string.to);
-        let target = if string.has_escapes {
-            self.scratch.clear();
-            scanner.unescape(string, &mut self.scratch)?;
-            self.by_name.get(self.scratch.as_slice())
-        } else {
-            self.by_name.get(raw)
-        };
-        let target = target.copied();
         // A name that is not UTF-8 is not JSON; it must not be believed the next time either.
         if !string.is_ascii && std::str::from_utf8(raw).is_err() {
             return Err(Fault::Text { at: string.from, problem: "a name is not UTF-8" });
         }
-        let remembered = (scanner.slice(string.from, string.to + 1).into(), target);
+        let target = if string.has_escapes {
+            self.scratch.clear();
+            scanner.unescape(string, &mut self.scratch)?;
+            self.by_name.get(self.scratch.as_slice()).copied()
+        } else {
+            self.by_name.get(raw).copied()
+        };
+        let end = string.to + 1 + usize::from(scanner.peek() == Some(b':'));
+        let seen = Seen::new(scanner.slice(string.from - 1, end), target);
         if place < self.seen.len() {
-            self.seen[place] = remembered;
+            self.seen[place] = seen;
         } else if place == self.seen.len() && place < REMEMBERED_FIELDS {
-            self.seen.push(remembered);
+            self.seen.push(seen);
         }
+        scanner.colon()?;
         Ok(target)
     }
 

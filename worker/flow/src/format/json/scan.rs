@@ -69,6 +69,24 @@ impl<'a> Scanner<'a> {
         found
     }
 
+    /// What has not been read.
+    #[inline]
+    pub fn ahead(&self) -> &'a [u8] {
+        &self.text[self.at..]
+    }
+
+    #[inline]
+    pub fn advance_by(&mut self, bytes: usize) {
+        self.at += bytes;
+    }
+
+    /// Takes the colon behind a name.
+    #[inline]
+    pub fn colon(&mut self) -> Result<(), Fault> {
+        self.skip_blanks();
+        self.expect(b':', "a colon belongs behind a field's name")
+    }
+
     #[inline]
     pub fn take_all(&mut self, bytes: &[u8]) -> bool {
         let found = self.text[self.at..].starts_with(bytes);
@@ -218,6 +236,19 @@ impl<'a> Scanner<'a> {
         self.fault("no JSON value begins like this")
     }
 
+    /// Passes over one value; strings and numbers, which most are, by the short way.
+    #[inline]
+    pub fn skip_any(&mut self) -> Result<(), Fault> {
+        match self.peek() {
+            Some(b'"') => {
+                self.advance();
+                self.string().map(drop)
+            }
+            Some(b'-' | b'0'..=b'9') => self.number().map(drop),
+            _ => self.skip_value(),
+        }
+    }
+
     /// Passes over one value, however it is nested; the stack is a number.
     pub fn skip_value(&mut self) -> Result<(), Fault> {
         let mut nest = Nest(1);
@@ -278,8 +309,7 @@ impl<'a> Scanner<'a> {
     fn skip_name(&mut self) -> Result<(), Fault> {
         self.expect(b'"', "a field's name in quotes is missing")?;
         self.string()?;
-        self.skip_blanks();
-        self.expect(b':', "a colon belongs behind a field's name")?;
+        self.colon()?;
         self.skip_blanks();
         Ok(())
     }
