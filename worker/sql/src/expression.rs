@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
+use datafusion_common::DataFusionError;
 use datafusion_physical_expr::PhysicalExpr;
 use datafusion_physical_expr::expressions::Column;
 
@@ -56,10 +58,7 @@ impl Expression {
     /// # Errors
     /// Some row has no answer (see [`EvaluateError`]); nothing is said about the others.
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, EvaluateError> {
-        let failed = |error: datafusion_common::DataFusionError| EvaluateError {
-            expression: self.text.to_string(),
-            reason: error.strip_backtrace(),
-        };
+        let failed = |error: DataFusionError| EvaluateError { expression: self.text.to_string(), reason: reason(&error) };
         let array = self.physical.evaluate(batch).map_err(failed)?.into_array(batch.num_rows()).map_err(failed)?;
         assert_eq!(array.len(), batch.num_rows(), "an expression answers for every row: {}", self.text);
         assert_eq!(array.data_type(), &self.data_type, "an expression has the type it was planned with: {}", self.text);
@@ -100,6 +99,20 @@ impl Expression {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+}
+
+/// What went wrong, without the names of the libraries it went wrong in.
+fn reason(error: &DataFusionError) -> String {
+    let DataFusionError::ArrowError(arrow, _) = error.find_root() else { return error.strip_backtrace() };
+    match arrow.as_ref() {
+        ArrowError::DivideByZero => "division by zero".to_owned(),
+        ArrowError::ComputeError(text)
+        | ArrowError::CastError(text)
+        | ArrowError::ParseError(text)
+        | ArrowError::ArithmeticOverflow(text)
+        | ArrowError::InvalidArgumentError(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 

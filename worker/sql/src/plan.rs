@@ -77,7 +77,7 @@ pub struct Node {
     pub operator: Operator,
     /// Positions of its inputs, all smaller than its own: none for a source, two or more for a union, else one.
     pub inputs: Vec<usize>,
-    /// The columns of its output; names need not be unique. A sink's are those of its input.
+    /// The columns of its output; names need not be unique. A sink's have the names of its table.
     pub schema: SchemaRef,
     /// Position in `schema` of the event time, `Timestamp(Millisecond, _)`, if the rows still have one.
     pub event_time: Option<usize>,

@@ -1,0 +1,126 @@
+//! From our tree to something that evaluates batches.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema};
+use datafusion_common::{Result, ScalarValue};
+use datafusion_expr::Operator;
+use datafusion_physical_expr::PhysicalExpr;
+use datafusion_physical_expr::expressions::{
+    BinaryExpr, CaseExpr, CastExpr, Column, IsNotNullExpr, IsNullExpr, LikeExpr, Literal, NegativeExpr, NotExpr, TryCastExpr, in_list,
+};
+
+use super::lazy::{Call, Logic};
+use super::{Arithmetic, Comparison, Kind, Scalar};
+use crate::expression::Expression;
+
+/// Compiles over the columns of `schema`.
+///
+/// # Errors
+/// The library refuses what our typing let through: a bug of ours, reported instead of panicking.
+pub(crate) fn compile(scalar: &Scalar, schema: &Schema, text: String) -> std::result::Result<Expression, String> {
+    let physical = physical(scalar, schema).map_err(|error| error.strip_backtrace())?;
+    let mut columns = BTreeSet::new();
+    scalar.columns_into(&mut columns);
+    let columns = columns.into_iter().collect();
+    Ok(Expression::new(physical, text, scalar.data_type.clone(), scalar.nullable, columns, scalar.is_fallible()))
+}
+
+fn physical(scalar: &Scalar, schema: &Schema) -> Result<Arc<dyn PhysicalExpr>> {
+    let compile = |scalar: &Scalar| physical(scalar, schema);
+    let compile_all = |scalars: &[Scalar]| scalars.iter().map(compile).collect::<Result<Vec<_>>>();
+    Ok(match &scalar.kind {
+        Kind::Column(index) => Arc::new(Column::new(schema.field(*index).name(), *index)),
+        Kind::Literal(value) => Arc::new(Literal::new(value.clone())),
+        Kind::Arithmetic { operator, left, right } => {
+            let binary = BinaryExpr::new(compile(left)?, arithmetic(*operator), compile(right)?);
+            let computed: Arc<dyn PhysicalExpr> = Arc::new(binary.with_fail_on_overflow(true));
+            match computed.data_type(schema)? == scalar.data_type {
+                true => computed,
+                false => Arc::new(CastExpr::new(computed, scalar.data_type.clone(), None)),
+            }
+        }
+        Kind::Compare { operator, left, right } => {
+            Arc::new(BinaryExpr::new(comparable(left, schema)?, comparison(*operator), comparable(right, schema)?))
+        }
+        Kind::Logic { all, operands } => Arc::new(Logic {
+            all: *all,
+            fallible: operands.iter().map(Scalar::is_fallible).collect(),
+            operands: compile_all(operands)?,
+            nullable: scalar.nullable,
+        }),
+        Kind::Not(operand) => Arc::new(NotExpr::new(compile(operand)?)),
+        Kind::Negate(operand) => Arc::new(NegativeExpr::new(compile(operand)?)),
+        Kind::IsNull { operand, negated: false } => Arc::new(IsNullExpr::new(compile(operand)?)),
+        Kind::IsNull { operand, negated: true } => Arc::new(IsNotNullExpr::new(compile(operand)?)),
+        Kind::Concat(left, right) => Arc::new(BinaryExpr::new(compile(left)?, Operator::StringConcat, compile(right)?)),
+        Kind::Case { operand, branches, otherwise } => {
+            let has_operand = operand.is_some();
+            let when = |when: &Scalar| if has_operand { comparable(when, schema) } else { compile(when) };
+            let branches = branches.iter().map(|(condition, then)| Ok((when(condition)?, compile(then)?))).collect::<Result<Vec<_>>>()?;
+            let operand = operand.as_deref().map(|operand| comparable(operand, schema)).transpose()?;
+            Arc::new(CaseExpr::try_new(operand, branches, otherwise.as_deref().map(compile).transpose()?)?)
+        }
+        Kind::InList { operand, values, negated } => {
+            let values = values.iter().map(|value| Arc::new(Literal::new(positive_zero(value))) as Arc<dyn PhysicalExpr>).collect();
+            in_list(comparable(operand, schema)?, values, negated, schema)?
+        }
+        Kind::Like { operand, pattern, negated } => {
+            let pattern = Arc::new(Literal::new(ScalarValue::from(pattern.as_str())));
+            Arc::new(LikeExpr::new(*negated, false, compile(operand)?, pattern))
+        }
+        Kind::Cast { operand, safe: false, .. } => Arc::new(CastExpr::new(compile(operand)?, scalar.data_type.clone(), None)),
+        Kind::Cast { operand, safe: true, .. } => Arc::new(TryCastExpr::new(compile(operand)?, scalar.data_type.clone())),
+        Kind::Call { kernel, arguments } => Arc::new(Call {
+            kernel: kernel.clone(),
+            arguments: compile_all(arguments)?,
+            data_type: scalar.data_type.clone(),
+            nullable: scalar.nullable,
+        }),
+    })
+}
+
+/// The kernels order floating numbers totally, so that -0.0 would differ from 0.0: adding 0.0 makes them one.
+fn comparable(scalar: &Scalar, schema: &Schema) -> Result<Arc<dyn PhysicalExpr>> {
+    let zero = match scalar.data_type {
+        DataType::Float32 => ScalarValue::Float32(Some(0.0)),
+        DataType::Float64 => ScalarValue::Float64(Some(0.0)),
+        _ => return physical(scalar, schema),
+    };
+    match scalar.as_literal() {
+        Some(value) => Ok(Arc::new(Literal::new(positive_zero(value)))),
+        None => Ok(Arc::new(BinaryExpr::new(physical(scalar, schema)?, Operator::Plus, Arc::new(Literal::new(zero))))),
+    }
+}
+
+fn positive_zero(value: &ScalarValue) -> ScalarValue {
+    match value {
+        ScalarValue::Float32(Some(value)) => ScalarValue::Float32(Some(value + 0.0)),
+        ScalarValue::Float64(Some(value)) => ScalarValue::Float64(Some(value + 0.0)),
+        other => other.clone(),
+    }
+}
+
+fn arithmetic(operator: Arithmetic) -> Operator {
+    match operator {
+        Arithmetic::Plus => Operator::Plus,
+        Arithmetic::Minus => Operator::Minus,
+        Arithmetic::Multiply => Operator::Multiply,
+        Arithmetic::Divide => Operator::Divide,
+        Arithmetic::Modulo => Operator::Modulo,
+    }
+}
+
+fn comparison(operator: Comparison) -> Operator {
+    match operator {
+        Comparison::Equal => Operator::Eq,
+        Comparison::NotEqual => Operator::NotEq,
+        Comparison::Less => Operator::Lt,
+        Comparison::LessOrEqual => Operator::LtEq,
+        Comparison::Greater => Operator::Gt,
+        Comparison::GreaterOrEqual => Operator::GtEq,
+        Comparison::Distinct => Operator::IsDistinctFrom,
+        Comparison::NotDistinct => Operator::IsNotDistinctFrom,
+    }
+}
