@@ -23,7 +23,7 @@ mod topics;
 mod world;
 
 pub use names::{dead_letters, internal_prefix};
-pub use plan::{Planned, PlannedOperator, Planner};
+pub use plan::{InProcess, Planned, PlannedOperator, Planner};
 pub use report::{Finding, Report, Status};
 pub use world::{AppliedPipeline, Memory, Place, Resolved, World};
 

@@ -36,11 +36,16 @@ pub trait Planner {
     fn plan(&self, text: &str, catalog: &Catalog) -> Result<Planned, PlanError>;
 }
 
-impl Planned {
-    /// What a plan tells us.
-    #[must_use]
-    pub fn of(plan: &sql::Plan) -> Self {
-        planned(plan)
+/// Plans in this process. Bounded in size, depth and stack by the planner itself.
+#[derive(Clone, Debug, Default)]
+pub struct InProcess {
+    /// What one text may cost.
+    pub limits: sql::Limits,
+}
+
+impl Planner for InProcess {
+    fn plan(&self, text: &str, catalog: &Catalog) -> Result<Planned, PlanError> {
+        sql::plan(text, catalog, &self.limits).map(|plan| planned(&plan))
     }
 }
 

@@ -11,7 +11,7 @@ use crds::{
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use streamwright_desired::{Memory, Place, Planned, PlannedOperator, Planner, Report, Resolved, Status, World, resolve};
+use streamwright_desired::{InProcess, Memory, Place, Planned, PlannedOperator, Planner, Report, Resolved, Status, World, resolve};
 use units::{BrokerId, ByteCount, Incarnation, TopicId, TopicName};
 
 pub(crate) fn object(name: &str) -> ObjectRef {
@@ -57,6 +57,7 @@ pub(crate) struct House {
     pub(crate) world: World,
     pub(crate) memory: Memory,
     pub(crate) last: Resolved,
+    planner: Box<dyn Planner>,
     seconds: i64,
     births: u32,
 }
@@ -70,6 +71,13 @@ impl House {
         house
     }
 
+    /// The same, with real SQL.
+    pub(crate) fn with_sql(manifests: &str) -> Self {
+        let mut house = Self::process(manifests);
+        house.planner = Box::new(InProcess::default());
+        house
+    }
+
     /// A Kubernetes cluster, without brokers.
     pub(crate) fn kubernetes(manifests: &str) -> Self {
         let mut house = Self::in_place(Place::Kubernetes);
@@ -80,7 +88,7 @@ impl House {
     fn in_place(place: Place) -> Self {
         let world = World::empty(place);
         let last = resolve(&world, &Memory::default(), &Words, Timestamp::from_second(0).unwrap());
-        Self { world, memory: Memory::default(), last, seconds: 0, births: 0 }
+        Self { world, memory: Memory::default(), last, planner: Box::new(Words), seconds: 0, births: 0 }
     }
 
     /// A broker of this Cluster begins to serve.
@@ -204,7 +212,7 @@ impl House {
         self.seconds += 60;
         let memory = serde_json::from_str(&serde_json::to_string(&self.memory).unwrap()).unwrap();
         assert_eq!(self.memory, memory, "memory survives being written and read");
-        self.last = resolve(&self.world, &memory, &Words, Timestamp::from_second(self.seconds).unwrap());
+        self.last = resolve(&self.world, &memory, &*self.planner, Timestamp::from_second(self.seconds).unwrap());
         self.memory = self.last.memory.clone();
         for report in self.last.reports.clone() {
             check_vocabulary(&report);

@@ -3,4 +3,5 @@
 mod house;
 mod pipelines;
 mod retention;
+mod sql_text;
 mod topics;
