@@ -41,21 +41,37 @@ impl ReadJob {
     /// # Errors
     /// See [`ReadError`]; the partition's start may have moved past the wanted offset meanwhile.
     pub fn run(self) -> Result<Fetched, ReadError> {
-        let (id, read) = (self.partition, self.read);
+        let (id, read, shared) = (self.partition, self.read, self.shared);
         let (batches, end) = match self.place {
-            Place::Wal(files, entries) => {
-                let end = entries.last().map_or(read.from, IndexEntry::end);
-                (spans::read(&files, &entries).map_err(|error| local_error(id, error))?, end)
-            }
-            Place::Cold(manifest, end) => {
-                let manifest = match manifest {
-                    Some(manifest) => manifest,
-                    None => self.shared.cold.manifest(id)?,
-                };
-                self.shared.cold.read(id, &manifest, &read, end)?
-            }
+            Place::Cold(manifest, end) => read_cold(&shared, id, &read, (manifest, end))?,
+            Place::Wal(files, entries) => match spans::read(&files, &entries) {
+                Ok(batches) => (batches, entries.last().map_or(read.from, IndexEntry::end)),
+                Err(error) => read_elsewhere(&shared, id, &read, error)?,
+            },
         };
-        self.shared.with(|engine| engine.fetched(id, &read, batches, end))
+        shared.with(|engine| engine.fetched(id, &read, batches, end))
+    }
+}
+
+fn read_cold(
+    shared: &Shared,
+    id: TopicPartitionId,
+    read: &Read,
+    (manifest, end): (Option<Arc<Manifest>>, Offset),
+) -> Result<(Vec<Bytes>, Offset), ReadError> {
+    let manifest = manifest.map_or_else(|| shared.cold.manifest(id), Ok)?;
+    shared.cold.read(id, &manifest, read, end)
+}
+
+/// The WAL's copy is damaged: the store may have another.
+fn read_elsewhere(shared: &Shared, id: TopicPartitionId, read: &Read, error: SpanError) -> Result<(Vec<Bytes>, Offset), ReadError> {
+    let error = local_error(id, error);
+    match shared.with(|engine| engine.find_elsewhere(id, read))? {
+        Some(Found::Cold(manifest, end)) => {
+            tracing::warn!(%error, "the volume is damaged; the object store serves what it holds");
+            read_cold(shared, id, read, (manifest, end))
+        }
+        _ => Err(error),
     }
 }
 

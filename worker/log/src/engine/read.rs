@@ -88,6 +88,14 @@ impl Engine {
         fetched
     }
 
+    /// What cannot be read from the WAL any more may be in the store as well.
+    pub(crate) fn find_elsewhere(&self, id: TopicPartitionId, read: &Read) -> Result<Option<Found>, ReadError> {
+        let partition = self.partition(id)?;
+        let end = visible_end(&partition.offsets(), read.isolation);
+        let is_shipped = read.from < partition.shipped_to;
+        Ok(is_shipped.then(|| Found::Cold(partition.manifest.clone(), end)))
+    }
+
     /// Adds to batches that were read elsewhere where the partition stands now.
     pub(crate) fn fetched(&self, id: TopicPartitionId, read: &Read, batches: Vec<Bytes>, end: Offset) -> Result<Fetched, ReadError> {
         let partition = self.partition(id)?;

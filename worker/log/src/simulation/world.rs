@@ -48,6 +48,8 @@ struct Client {
     /// 0: not idempotent.
     id: i64,
     next_sequence: i32,
+    /// Something of it was acknowledged.
+    is_known: bool,
     /// Sent and not answered: payload, its size and first sequence.
     in_flight: VecDeque<(u64, usize, i32)>,
 }
@@ -259,7 +261,9 @@ impl World {
 
     fn produce(&mut self) {
         let index = self.random.below(PRODUCERS);
-        if self.clients[index].in_flight.len() >= 4 {
+        // A producer that is not known may begin at any sequence: until it is, one batch at a time keeps the order.
+        let in_flight_max = if self.clients[index].is_known { 4 } else { 1 };
+        if self.clients[index].in_flight.len() >= in_flight_max {
             return;
         }
         self.payloads += 1;
@@ -453,6 +457,7 @@ impl World {
                     return Err(format!("{payload} was answered out of order: {:?}", client.in_flight));
                 }
                 client.in_flight.retain(|sent| sent.0 != payload);
+                client.is_known = true;
                 match ledger.acked.insert(appended.base_offset.0, payload) {
                     Some(other) if other != payload => {
                         Err(format!("offset {} acknowledged for {other} and {payload}", appended.base_offset))
@@ -535,7 +540,13 @@ impl World {
         let read = Read { from, bytes_max, whole_first_batch: true, isolation: Isolation::ReadUncommitted };
         let id = id(partition);
         let live = self.live();
-        match live.engine.find(id, &read)? {
+        let mut found = live.engine.find(id, &read)?;
+        if let Found::Wal(files, entries) = &found
+            && spans::read(files, entries).is_err()
+        {
+            found = live.engine.find_elsewhere(id, &read)?.unwrap_or(found);
+        }
+        match found {
             Found::Ready(fetched) => Ok(fetched.batches),
             Found::Wal(files, entries) => spans::read(&files, &entries).map_err(|error| match error {
                 SpanError::Disk(source) => ReadError::Disk { partition: id, source },
