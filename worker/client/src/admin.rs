@@ -10,12 +10,12 @@ pub use offsets::{CommittedOffset, ListedOffset, OffsetAt};
 pub use topics::{NewTopic, TopicDescription};
 pub use transactions::{ListedTransaction, OpenTransaction};
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, future::Future, time::Duration};
 
 use units::{BrokerId, GroupId, TopicPartition};
 use wire::{ApiKey, ErrorCode, Request, Str};
 
-use crate::{Cluster, ClientError, CoordinatorKey, patience::Patience};
+use crate::{ClientError, Cluster, CoordinatorKey, patience::Patience};
 
 /// Calls that change or ask about the cluster; each is repeated, where that is harmless, until `retry_timeout`.
 ///
@@ -54,9 +54,15 @@ impl Admin {
     }
 
     /// Asks leaders until every partition has its answer: `ask` asks one broker about some partitions and gives what it said of each.
-    async fn to_leaders<T, F>(&self, api: ApiKey, mut wanted: Vec<TopicPartition>, ask: F) -> Result<Vec<(TopicPartition, T)>, ClientError>
+    async fn to_leaders<T, F, Told>(
+        &self,
+        api: ApiKey,
+        mut wanted: Vec<TopicPartition>,
+        ask: F,
+    ) -> Result<Vec<(TopicPartition, T)>, ClientError>
     where
-        F: AsyncFn(BrokerId, &[TopicPartition]) -> Result<Vec<(TopicPartition, Result<T, ErrorCode>)>, ClientError>,
+        F: Fn(BrokerId, Vec<TopicPartition>) -> Told,
+        Told: Future<Output = Result<Vec<(TopicPartition, Result<T, ErrorCode>)>, ClientError>>,
     {
         let mut patience = self.cluster.patience();
         let mut answers = Vec::with_capacity(wanted.len());
@@ -67,7 +73,7 @@ impl Admin {
             }
             let mut last = None;
             for (leader, partitions) in by_leader {
-                let told = match ask(leader, &partitions).await {
+                let told = match ask(leader, partitions.clone()).await {
                     Ok(told) => told,
                     Err(error) if error.is_passing() => {
                         wanted.extend(partitions);

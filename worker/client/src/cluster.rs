@@ -15,8 +15,8 @@ use wire::{
 };
 
 use crate::{CallError, ClientError, ClientOptions, Connection, patience::Patience};
-pub use view::{Leader, PartitionView, TopicView};
 use view::View;
+pub use view::{Leader, PartitionView, TopicView};
 
 /// What is coordinated.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,8 +47,10 @@ struct Inner {
     options: ClientOptions,
     view: Mutex<View>,
     /// One slot per address, so that a broker that does not answer delays only those who want it.
-    shared: Mutex<HashMap<Arc<str>, Arc<AsyncMutex<Option<Connection>>>>>,
+    shared: Mutex<HashMap<Arc<str>, SharedSlot>>,
 }
+
+type SharedSlot = Arc<AsyncMutex<Option<Connection>>>;
 
 impl Cluster {
     /// Finds the cluster that one of the bootstrap addresses belongs to.

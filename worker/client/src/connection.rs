@@ -87,9 +87,8 @@ impl Connection {
             next_correlation_id: AtomicI32::new(1),
         };
         let strange = Self { shared: Arc::new(shared(queue.clone(), Versions::first_contact())) };
-        let versions = versions::ask(&strange)
-            .await
-            .map_err(|error| CallError::Connect { address: address.clone(), reason: error.to_string() })?;
+        let versions =
+            versions::ask(&strange).await.map_err(|error| CallError::Connect { address: address.clone(), reason: error.to_string() })?;
         Ok(Self { shared: Arc::new(shared(queue, versions)) })
     }
 
@@ -157,8 +156,8 @@ impl Connection {
         let not_sent = || CallError::NotSent { address: address.clone(), api };
         let room = queue.reserve().await.map_err(|_| not_sent())?;
         let correlation_id = next_correlation_id.fetch_add(1, Ordering::Relaxed);
-        let frame = wire::encode_request(request, version, correlation_id, Some(client_id))
-            .map_err(|source| CallError::Encode { api, source })?;
+        let frame =
+            wire::encode_request(request, version, correlation_id, Some(client_id)).map_err(|source| CallError::Encode { api, source })?;
         let (reply, answer) = oneshot::channel();
         let deadline = Instant::now() + *request_timeout + broker_waits;
         room.send(Outgoing { frame, in_flight: InFlight { correlation_id, deadline, reply } });
@@ -182,12 +181,12 @@ impl<R: Message> Future for Pending<R> {
     type Output = Result<R, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let (api, address) = (R::API, &self.address);
+        let (api, address) = (R::API, self.address.clone());
         let answer = match Pin::new(&mut self.answer).poll(context) {
             Poll::Pending => return Poll::Pending,
             // The request was dropped before it was written.
-            Poll::Ready(Err(_)) => return Poll::Ready(Err(CallError::NotSent { address: address.clone(), api })),
-            Poll::Ready(Ok(Err(reason))) => return Poll::Ready(Err(CallError::Lost { address: address.clone(), api, reason })),
+            Poll::Ready(Err(_)) => return Poll::Ready(Err(CallError::NotSent { address, api })),
+            Poll::Ready(Ok(Err(reason))) => return Poll::Ready(Err(CallError::Lost { address, api, reason })),
             Poll::Ready(Ok(Ok(frame))) => frame,
         };
         let decoded = match self.or_version {

@@ -130,7 +130,15 @@ impl Member {
         let (commands, received) = mpsc::unbounded_channel();
         let (told, events) = mpsc::unbounded_channel();
         let key = CoordinatorKey::Group(options.group.clone());
-        let task = Task { cluster, key, waits: options.rebalance_timeout, core: Core::new(options), commands: received, events: told, connection: None };
+        let task = Task {
+            cluster,
+            key,
+            waits: options.rebalance_timeout,
+            core: Core::new(options),
+            commands: received,
+            events: told,
+            connection: None,
+        };
         tokio::spawn(task.run());
         Self { commands, events }
     }
@@ -191,53 +199,75 @@ impl Task {
             }
             let command = match self.core.step(Instant::now()) {
                 Step::Send(ask) => {
-                    // A command that comes meanwhile is taken in at once; a request to leave waits for the answer.
-                    let answer = self.exchange(ask).await;
-                    if self.core.answered(answer, Instant::now()) {
-                        self.cluster.forget_coordinator(&self.key);
-                        self.connection = None;
+                    if !self.exchange(ask).await {
+                        return;
                     }
-                    self.commands.try_recv().ok()
+                    continue;
                 }
-                Step::Wait(None) => match self.commands.recv().await {
-                    None => return,
-                    command => command,
-                },
+                Step::Wait(None) => self.commands.recv().await,
                 Step::Wait(Some(until)) => match tokio::time::timeout_at(until.into(), self.commands.recv()).await {
-                    Ok(None) => return,
                     Ok(command) => command,
-                    Err(_) => None,
+                    Err(_) => continue,
                 },
             };
-            match command {
-                Some(Command::Join(metadata)) => self.core.join(metadata),
-                Some(Command::Assign(assignments)) => self.core.assign(assignments),
-                Some(Command::Leave(done)) => {
-                    let _ = done.send(self.leave().await);
-                    return;
-                }
-                None => {}
+            if !self.obey(command).await {
+                return;
             }
         }
     }
 
-    async fn exchange(&mut self, ask: Ask) -> Answer {
-        let answer = self.try_exchange(ask).await;
-        answer.unwrap_or_else(|error| {
-            tracing::debug!(%error, "group coordinator did not answer");
-            Answer::Lost
-        })
+    /// Does what the owner wants; false where nothing is left to do after it.
+    async fn obey(&mut self, command: Option<Command>) -> bool {
+        match command {
+            Some(Command::Join(metadata)) => self.core.join(metadata),
+            Some(Command::Assign(assignments)) => self.core.assign(assignments),
+            Some(Command::Leave(done)) => {
+                let _ = done.send(self.leave().await);
+                return false;
+            }
+            None => return false,
+        }
+        true
     }
 
-    async fn try_exchange(&mut self, ask: Ask) -> Result<Answer, ClientError> {
+    /// Sends a request and waits for its answer, and obeys the owner meanwhile: a JoinGroup may wait long for others. False where
+    /// nothing is left to do.
+    async fn exchange(&mut self, ask: Ask) -> bool {
+        let connection = self.connect().await;
         let waits = self.waits;
-        let connection = self.connect().await?;
-        Ok(match ask {
-            // JoinGroup 5 and SyncGroup 3 know static members (KIP-345); JoinGroup 9 tells a static leader not to assign (KIP-814).
-            Ask::Join(request) => Answer::Join(connection.call_from(&request, 9, waits).await?),
-            Ask::Sync(request) => Answer::Sync(connection.call_from(&request, 5, waits).await?),
-            Ask::Heartbeat(request) => Answer::Heartbeat(connection.call_from(&request, 3, Duration::ZERO).await?),
-        })
+        let asking = async move {
+            let connection = connection?;
+            Ok::<_, ClientError>(match ask {
+                // JoinGroup 9 tells a static leader that comes back not to assign (KIP-814).
+                Ask::Join(request) => Answer::Join(connection.call_from(&request, 9, waits).await?),
+                Ask::Sync(request) => Answer::Sync(connection.call_from(&request, 5, waits).await?),
+                Ask::Heartbeat(request) => Answer::Heartbeat(connection.call_from(&request, 3, Duration::ZERO).await?),
+            })
+        };
+        tokio::pin!(asking);
+        let answer = loop {
+            tokio::select! {
+                answer = &mut asking => break answer,
+                command = self.commands.recv() => {
+                    if matches!(command, Some(Command::Leave(_))) {
+                        // The answer that is due would come first on this connection, and may take long.
+                        self.connection = None;
+                    }
+                    if !self.obey(command).await {
+                        return false;
+                    }
+                }
+            }
+        };
+        let answer = answer.unwrap_or_else(|error| {
+            tracing::debug!(%error, "the group's coordinator did not answer");
+            Answer::Lost
+        });
+        if self.core.answered(answer, Instant::now()) {
+            self.cluster.forget_coordinator(&self.key);
+            self.connection = None;
+        }
+        true
     }
 
     /// The member's own connection: JoinGroup keeps one busy for as long as others take to join.

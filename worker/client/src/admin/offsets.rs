@@ -66,14 +66,14 @@ impl Admin {
         at: OffsetAt,
         isolation: Isolation,
     ) -> Result<Vec<(TopicPartition, ListedOffset)>, ClientError> {
-        let ask = async |broker, partitions: &[TopicPartition]| self.list_offsets_of(broker, partitions, at, isolation).await;
+        let ask = |broker, partitions| self.list_offsets_of(broker, partitions, at, isolation);
         self.to_leaders(ApiKey::ListOffsets, partitions.to_vec(), ask).await
     }
 
     async fn list_offsets_of(
         &self,
         broker: BrokerId,
-        partitions: &[TopicPartition],
+        partitions: Vec<TopicPartition>,
         at: OffsetAt,
         isolation: Isolation,
     ) -> Result<Vec<(TopicPartition, Result<ListedOffset, ErrorCode>)>, ClientError> {
@@ -83,7 +83,7 @@ impl Admin {
             ..Default::default()
         };
         let topic = |(name, partitions): (Str, Vec<_>)| ListOffsetsTopic { name, partitions: partitions.into_iter().map(wanted).collect() };
-        let topics = by_topic(partitions.iter().map(|partition| (partition.clone(), ()))).into_iter().map(topic).collect();
+        let topics = by_topic(partitions.into_iter().map(|partition| (partition, ()))).into_iter().map(topic).collect();
         let isolation_level = isolation.on_wire();
         let request = ListOffsetsRequest { replica_id: BrokerId(-1), isolation_level, topics, ..Default::default() };
         let response = self.cluster.shared(broker).await?.call_from(&request, 4, Duration::ZERO).await?;

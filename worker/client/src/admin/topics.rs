@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use units::{Offset, PartitionId, TopicId, TopicName, TopicPartition};
+use units::{BrokerId, Offset, PartitionId, TopicId, TopicName, TopicPartition};
 use wire::{
     ApiKey, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, ErrorCode, Str,
     create_topics::{CreatableTopic, CreatableTopicConfig},
@@ -44,7 +44,8 @@ impl Admin {
     /// # Errors
     /// [`ClientError::Refused`] with the broker's words.
     pub async fn create_topic(&self, topic: &NewTopic) -> Result<bool, ClientError> {
-        let config = |(name, value): &(String, String)| CreatableTopicConfig { name: name.as_str().into(), value: Some(value.as_str().into()) };
+        let config =
+            |(name, value): &(String, String)| CreatableTopicConfig { name: name.as_str().into(), value: Some(value.as_str().into()) };
         let creatable = CreatableTopic {
             name: (&topic.name).into(),
             num_partitions: topic.partitions,
@@ -113,24 +114,35 @@ impl Admin {
     /// [`ClientError::Refused`], with OFFSET_OUT_OF_RANGE where an offset lies behind the end.
     pub async fn delete_records(&self, before: &[(TopicPartition, Offset)]) -> Result<Vec<(TopicPartition, Offset)>, ClientError> {
         let wanted = before.iter().map(|(partition, _)| partition.clone()).collect();
-        let ask = async |broker, partitions: &[TopicPartition]| {
-            let mine = before.iter().filter(|(partition, _)| partitions.contains(partition)).cloned();
-            let topic = |(name, partitions): (Str, Vec<(PartitionId, Offset)>)| DeleteRecordsTopic {
-                name,
-                partitions: partitions.into_iter().map(|(partition_index, offset)| DeleteRecordsPartition { partition_index, offset }).collect(),
-            };
-            let request = DeleteRecordsRequest { topics: by_topic(mine).into_iter().map(topic).collect(), timeout_ms: TIMEOUT.as_millis() as i32 };
-            let response = self.cluster.shared(broker).await?.call_from(&request, 0, TIMEOUT).await?;
-            let mut told = Vec::new();
-            for topic in response.topics {
-                let name = TopicName::new(&topic.name).map_err(|_| ClientError::Incomplete(ApiKey::DeleteRecords))?;
-                for result in topic.partitions {
-                    let partition = TopicPartition { topic: name.clone(), partition: result.partition_index };
-                    told.push((partition, result.error_code.check().map(|()| result.low_watermark)));
-                }
-            }
-            Ok(told)
-        };
+        let ask = |broker, partitions| self.delete_records_of(broker, partitions, before);
         self.to_leaders(ApiKey::DeleteRecords, wanted, ask).await
+    }
+
+    async fn delete_records_of(
+        &self,
+        broker: BrokerId,
+        partitions: Vec<TopicPartition>,
+        before: &[(TopicPartition, Offset)],
+    ) -> Result<Vec<(TopicPartition, Result<Offset, ErrorCode>)>, ClientError> {
+        let mine = before.iter().filter(|(partition, _)| partitions.contains(partition)).cloned();
+        let topic = |(name, partitions): (Str, Vec<(PartitionId, Offset)>)| DeleteRecordsTopic {
+            name,
+            partitions: partitions
+                .into_iter()
+                .map(|(partition_index, offset)| DeleteRecordsPartition { partition_index, offset })
+                .collect(),
+        };
+        let request =
+            DeleteRecordsRequest { topics: by_topic(mine).into_iter().map(topic).collect(), timeout_ms: TIMEOUT.as_millis() as i32 };
+        let response = self.cluster.shared(broker).await?.call_from(&request, 0, TIMEOUT).await?;
+        let mut told = Vec::new();
+        for topic in response.topics {
+            let name = TopicName::new(&topic.name).map_err(|_| ClientError::Incomplete(ApiKey::DeleteRecords))?;
+            for result in topic.partitions {
+                let partition = TopicPartition { topic: name.clone(), partition: result.partition_index };
+                told.push((partition, result.error_code.check().map(|()| result.low_watermark)));
+            }
+        }
+        Ok(told)
     }
 }

@@ -112,7 +112,9 @@ impl View {
         let unknown = PartitionView { leader: None, leader_epoch: LeaderEpoch(-1) };
         let mut partitions = vec![unknown; told.partitions.len()];
         for partition in &told.partitions {
-            let Some(slot) = usize::try_from(partition.partition_index.0).ok().and_then(|index| partitions.get_mut(index)) else { continue };
+            let Some(slot) = usize::try_from(partition.partition_index.0).ok().and_then(|index| partitions.get_mut(index)) else {
+                continue;
+            };
             slot.leader = (partition.leader_id.0 >= 0).then_some(partition.leader_id);
             slot.leader_epoch = partition.leader_epoch;
             let older = before.as_ref().and_then(|known| known.topic.partition(partition.partition_index));

@@ -40,7 +40,8 @@ impl Versions {
 
 /// Asks in our highest version. A broker that does not have it answers in version 0, naming those it has; then that one is asked (KIP-511).
 pub(super) async fn ask(connection: &Connection) -> Result<Versions, ClientError> {
-    let request = ApiVersionsRequest { client_software_name: "streamwright".into(), client_software_version: env!("CARGO_PKG_VERSION").into() };
+    let request =
+        ApiVersionsRequest { client_software_name: "streamwright".into(), client_software_version: env!("CARGO_PKG_VERSION").into() };
     let highest = *ApiKey::ApiVersions.versions().end();
     let mut response = ask_in(connection, &request, highest).await?;
     if response.error_code == ErrorCode::UnsupportedVersion {

@@ -100,7 +100,9 @@ mod tests {
         /// Three records; of a transaction where there is a producer.
         fn batch(self, producer: Option<i64>) -> Self {
             let mut builder = BatchBuilder::new(Compression::None);
-            (0..3).for_each(|_| drop(builder.push_plain(TimestampMs(1), None, Some(b"value"))));
+            for _ in 0..3 {
+                builder.push_plain(TimestampMs(1), None, Some(b"value"));
+            }
             let mut batch = builder.finish();
             if let Some(id) = producer {
                 stamp(&mut batch, ProducerId(id), ProducerEpoch(0), Sequence(0), true);

@@ -47,8 +47,8 @@ pub(super) async fn follow(shared: Arc<Shared>) {
         tokio::select! {
             () = changed => {}
             () = tokio::time::sleep(LEADER_PAUSE), if is_waiting => {}
-            Some(ended) = tasks.join_next() => asked.remove(&ended.expect("a task of ours does not panic")),
-        };
+            Some(ended) = tasks.join_next() => drop(asked.remove(&ended.expect("a task of ours does not panic"))),
+        }
     }
 }
 
@@ -88,8 +88,10 @@ async fn is_missing_for_long(shared: &Shared, partition: &TopicPartition, entry:
     if Instant::now() - since < shared.cluster.options().retry_timeout {
         return false;
     }
-    matches!(shared.cluster.topic(&partition.topic).await.map(|topic| topic.partition(partition.partition).is_some()),
-        Err(ClientError::UnknownTopic(_)) | Ok(false))
+    matches!(
+        shared.cluster.topic(&partition.topic).await.map(|topic| topic.partition(partition.partition).is_some()),
+        Err(ClientError::UnknownTopic(_)) | Ok(false)
+    )
 }
 
 /// Asks a new leader whether its log holds what was read (KIP-320), where an epoch of what was read is known.
@@ -97,11 +99,8 @@ async fn validate(shared: &Shared, partition: &TopicPartition, entry: &Entry, le
     if entry.last_epoch < LeaderEpoch(0) || entry.last_epoch >= leader.epoch {
         return Ok(Some(leader));
     }
-    let wanted = OffsetForLeaderPartition {
-        partition: partition.partition,
-        current_leader_epoch: leader.epoch,
-        leader_epoch: entry.last_epoch,
-    };
+    let wanted =
+        OffsetForLeaderPartition { partition: partition.partition, current_leader_epoch: leader.epoch, leader_epoch: entry.last_epoch };
     let topics = vec![OffsetForLeaderTopic { topic: (&partition.topic).into(), partitions: vec![wanted] }];
     let request = OffsetForLeaderEpochRequest { replica_id: BrokerId(-1), topics };
     let answer = async { shared.cluster.shared(leader.broker).await?.call_from(&request, 2, Duration::ZERO).await };

@@ -64,7 +64,9 @@ enum State {
     Syncing(Vec<SyncGroupRequestAssignment>),
     Stable,
     /// The owner knows that the group wants another generation. The old one, if it still stands, is kept alive.
-    Rebalancing { keeps_alive: bool },
+    Rebalancing {
+        keeps_alive: bool,
+    },
     /// Nothing more is said.
     Ended,
 }
@@ -79,6 +81,8 @@ pub(super) struct Core {
     /// Whether what an assignment gave is held: losing the membership then means to lose it.
     is_assigned: bool,
     is_under_way: bool,
+    /// The owner joined anew while a JoinGroup was under way: its answer is to an old question.
+    joins_again: bool,
     not_before: Option<Instant>,
     events: VecDeque<MemberEvent>,
 }
@@ -94,6 +98,7 @@ impl Core {
             protocol: None,
             is_assigned: false,
             is_under_way: false,
+            joins_again: false,
             not_before: None,
             events: VecDeque::new(),
         }
@@ -103,6 +108,7 @@ impl Core {
     pub(super) fn join(&mut self, metadata: Bytes) {
         if self.state != State::Ended {
             self.metadata = metadata;
+            self.joins_again = self.is_under_way && self.state == State::Joining;
             (self.state, self.not_before) = (State::Joining, None);
         }
     }
@@ -164,7 +170,6 @@ impl Core {
     }
 
     fn on_join(&mut self, response: JoinGroupResponse, now: Instant) -> bool {
-        // The owner may have asked anew meanwhile; then this generation stands all the same, and is left again at once.
         match response.error_code {
             ErrorCode::None => self.on_joined(response),
             ErrorCode::MemberIdRequired => self.member_id = response.member_id.detached(),
@@ -185,7 +190,7 @@ impl Core {
         self.member_id = response.member_id.detached();
         self.generation_id = response.generation_id;
         self.protocol = response.protocol_name.map(|name| name.detached());
-        if self.state != State::Joining {
+        if self.state != State::Joining || std::mem::take(&mut self.joins_again) {
             return;
         }
         if leads {

@@ -266,3 +266,16 @@ fn leaving_names_the_member_and_its_static_name() {
     let leave = play.core.leave_request().expect("it is a member");
     assert_eq!((leave.members[0].member_id.as_str(), leave.members[0].group_instance_id.as_deref()), ("m", Some("pod-0")));
 }
+
+#[test]
+fn a_join_asked_for_while_joining_goes_out_again_with_what_was_said_last() {
+    let mut play = Play::new(Some("pod-0"));
+    play.core.join(Bytes::from_static(b"first"));
+    play.ask();
+    play.core.join(Bytes::from_static(b"second"));
+    play.answer(joined("m", "m", 1));
+    assert!(play.events().is_empty());
+    assert!(matches!(play.ask(), Some(Ask::Join(join)) if join.protocols[0].metadata == b"second"[..] && join.member_id == "m"));
+    play.answer(joined("m", "m", 2));
+    assert!(matches!(play.events()[..], [MemberEvent::Lead { .. }]));
+}
