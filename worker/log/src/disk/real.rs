@@ -37,7 +37,9 @@ impl RealDisk {
         };
         let folder = config.folder.clone();
         let shown = folder.display().to_string();
-        fs::create_dir_all(folder.join("wal")).map_err(failed("make the folder", &shown))?;
+        for inner in ["wal", "index"] {
+            fs::create_dir_all(folder.join(inner)).map_err(failed("make the folder", &shown))?;
+        }
         let lock = lock(&folder)?;
         sync_folder(&folder).map_err(failed("sync the folder", &shown))?;
         let is_direct = match config.write_mode {

@@ -190,9 +190,10 @@ impl Engine {
         if !wanted {
             return None;
         }
-        if is_above_target || self.is_starved() {
+        if self.frees_by_checkpoint() {
+            self.upkeep.is_checkpoint_wanted |= is_above_target || self.is_starved();
+        } else if is_above_target || self.is_starved() {
             self.shipping.ask();
-            self.upkeep.is_checkpoint_wanted |= self.frees_by_checkpoint();
         }
         if self.upkeep.full_at.is_some_and(|at| now.monotonic < at + FULL_RETRY) {
             return None;

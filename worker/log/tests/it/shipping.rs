@@ -1,1 +1,182 @@
-//! From the WAL to the object store and back to a reader.
+//! From the WAL to the object store and back to a reader; and what happens when there is no room.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use store::{MemoryStore, Plan};
+use streamwright_log::{AppendError, Isolation, Log, LogConfig, PartitionConfig, Ship, SimulatedDisk, VolumeHealth};
+use units::{BrokerId, ByteCount, Offset, TimestampMs};
+
+use crate::helpers::{PLAIN, answer, append, batch, config, fetch, open_with, partition, values};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn small(folder: &std::path::Path) -> LogConfig {
+    LogConfig {
+        wal_file_bytes: 64 << 10,
+        group_bytes_max: 16 << 10,
+        wal_target_bytes: 256 << 10,
+        tail_bytes_max: 32 << 10,
+        segment_bytes_max: 64 << 10,
+        checkpoint_interval: Duration::from_millis(20),
+        retention_interval: Duration::from_millis(20),
+        object_grace: Duration::ZERO,
+        ..config(folder)
+    }
+}
+
+/// Looks again until `is_so`.
+fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "{what} did not happen");
+        std::thread::yield_now();
+    }
+}
+
+fn write(log: &Log, number: i32, count: i64) {
+    for index in 0..count {
+        let value = format!("{index} {}", "y".repeat(1000));
+        append(log, partition(number), batch(&[&value], index, None), PLAIN).unwrap();
+    }
+}
+
+#[test]
+fn what_the_wal_has_let_go_of_is_read_from_the_store_also_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let (log, _) = open_with(small(folder.path()), store.clone()).unwrap();
+    for number in 0..2 {
+        log.create_partition(partition(number), PartitionConfig::default()).unwrap();
+    }
+    for _ in 0..10 {
+        write(&log, 0, 100);
+        write(&log, 1, 20);
+    }
+    eventually("recycling", || log.usage(partition(0)).unwrap().local_bytes < ByteCount(600 << 10));
+    let usage = log.usage(partition(0)).unwrap();
+    assert_eq!(usage.records, 1000);
+    assert!(usage.object_bytes > ByteCount(400 << 10), "{usage:?}");
+    let all = values(&log, partition(0), 0, Isolation::ReadUncommitted);
+    assert_eq!(all.iter().map(|(offset, _)| *offset).collect::<Vec<_>>(), (0..1000).collect::<Vec<_>>());
+    assert!(all.iter().enumerate().all(|(index, (_, value))| value.starts_with(&format!("{} ", index % 100))));
+    let found = log.offset_at_time(partition(0), TimestampMs(50), Isolation::ReadUncommitted).unwrap().unwrap();
+    assert_eq!((found.offset, found.timestamp), (Offset(50), TimestampMs(50)));
+    log.close();
+
+    let (log, _) = open_with(small(folder.path()), store.clone()).unwrap();
+    assert_eq!(values(&log, partition(0), 0, Isolation::ReadUncommitted), all);
+    assert_eq!(log.ship_now(), Ok(()));
+    assert_eq!(log.stats().at_risk_bytes, 0);
+    assert_eq!(values(&log, partition(1), 0, Isolation::ReadUncommitted).len(), 200);
+    for number in 0..2 {
+        log.delete_partition(partition(number)).unwrap();
+    }
+    // The epoch object and the fence of the first incarnation stay.
+    eventually("deletion", || store.keys().len() == 2);
+    log.close();
+}
+
+#[test]
+fn retention_moves_the_log_start_and_objects_follow() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let config = LogConfig { ship: Ship::Every(Duration::from_millis(5)), ..small(folder.path()) };
+    let (log, _) = open_with(config.clone(), store.clone()).unwrap();
+    let id = partition(0);
+    log.create_partition(id, PartitionConfig { total_bytes: Some(ByteCount(100 << 10)), ..PartitionConfig::default() }).unwrap();
+    write(&log, 0, 1000);
+    assert_eq!(log.ship_now(), Ok(()));
+    eventually("retention", || {
+        log.usage(id).unwrap().object_bytes <= ByteCount(200 << 10) && log.offsets(id).unwrap().log_start >= Offset(800)
+    });
+    eventually("deletion of objects", || store.keys().len() < 12);
+    let start = log.offsets(id).unwrap().log_start;
+    assert!(fetch(&log, id, start.0 - 1, 100, Isolation::ReadUncommitted).is_err());
+    assert_eq!(values(&log, id, start.0, Isolation::ReadUncommitted).len() as i64, 1000 - start.0);
+    log.close();
+
+    let (log, _) = open_with(config, store).unwrap();
+    assert!(log.offsets(id).unwrap().log_start >= start);
+    log.close();
+}
+
+#[test]
+fn what_is_deleted_at_once_never_becomes_an_object() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let config = LogConfig { wal_target_bytes: 512 << 10, ..small(folder.path()) };
+    let (log, _) = open_with(config, store.clone()).unwrap();
+    let id = partition(0);
+    log.create_partition(id, PartitionConfig::default()).unwrap();
+    for _ in 0..30 {
+        write(&log, 0, 50);
+        let end = log.offsets(id).unwrap().high_watermark;
+        answer(|done| log.delete_records(id, end, done)).unwrap();
+    }
+    assert_eq!(log.ship_now(), Ok(()));
+    assert_eq!((log.usage(id).unwrap().object_bytes, store.requests().puts), (ByteCount(0), 1), "only the claim was put");
+    log.close();
+}
+
+#[test]
+fn a_full_volume_refuses_appends_serves_reads_and_heals() {
+    let disk = SimulatedDisk::new(1 << 20);
+    let store = Arc::new(MemoryStore::new());
+    let config = LogConfig { disk_reserve_bytes: 64 << 10, ..small(std::path::Path::new("/")) };
+    let config = LogConfig { broker: BrokerId(1), ..config };
+    store.plan(Some(Plan { unavailable: 1000, ..Plan::default() }));
+    let (log, _) = Log::open(config, Arc::new(disk.clone()), store.clone()).unwrap();
+    let id = partition(0);
+    log.create_partition(id, PartitionConfig::default()).unwrap();
+    let value = "z".repeat(4000);
+    let mut acked = 0;
+    let refused = loop {
+        match append(&log, id, batch(&[&value], acked, None), PLAIN) {
+            Ok(_) => acked += 1,
+            Err(error) => break error,
+        }
+        assert!(acked < 1000, "a volume of 1 MiB is never full");
+    };
+    assert_eq!(refused, AppendError::DiskFull);
+    assert_eq!(log.stats().volume, VolumeHealth::Full);
+    assert_eq!(values(&log, id, 0, Isolation::ReadUncommitted).len() as i64, acked);
+    assert_eq!(answer(|done| log.delete_records(id, Offset(3), done)), Ok(Offset(3)));
+
+    store.calm();
+    store.plan(None);
+    eventually("healing", || append(&log, id, batch(&[&value], acked, None), PLAIN).is_ok());
+    assert_eq!(log.stats().volume, VolumeHealth::Healthy);
+    assert_eq!(values(&log, id, 3, Isolation::ReadUncommitted).len() as i64, acked + 1 - 3);
+    log.close();
+}
+
+#[test]
+fn after_a_failed_flush_nothing_is_acknowledged_and_reads_go_on() {
+    let disk = SimulatedDisk::new(64 << 20);
+    let store = Arc::new(MemoryStore::new());
+    let (log, _) = Log::open(small(std::path::Path::new("/")), Arc::new(disk.clone()), store.clone()).unwrap();
+    let id = partition(0);
+    log.create_partition(id, PartitionConfig::default()).unwrap();
+    append(&log, id, batch(&["kept"], 1, None), PLAIN).unwrap();
+    disk.fail_after(Some(0));
+    assert!(matches!(append(&log, id, batch(&["lost"], 1, None), PLAIN), Err(AppendError::VolumeFailed(_))));
+    disk.fail_after(None);
+    assert!(matches!(append(&log, id, batch(&["late"], 1, None), PLAIN), Err(AppendError::VolumeFailed(_))));
+    assert_eq!(values(&log, id, 0, Isolation::ReadUncommitted), [(0, "kept".into())]);
+    assert!(matches!(log.stats().volume, VolumeHealth::Failed(_)));
+    log.close();
+}
+
+#[test]
+fn a_volume_that_is_not_the_newest_is_refused_by_name() {
+    let store = Arc::new(MemoryStore::new());
+    let fresh = || Arc::new(SimulatedDisk::new(64 << 20));
+    let (log, _) = Log::open(small(std::path::Path::new("/")), fresh(), store.clone()).unwrap();
+    eventually("the claim", || log.stats().is_claimed);
+    log.close();
+    let refused = Log::open(small(std::path::Path::new("/")), fresh(), store);
+    assert!(matches!(refused.err(), Some(streamwright_log::OpenError::VolumeIsBehind { store: 1, volume: 0, .. })));
+}
