@@ -187,33 +187,24 @@ impl FinalAggregate {
         let panes = numbers::<Int64Type>(batch.column(1))?.values();
         let rows = numbers::<UInt32Type>(batch.column(2))?.values();
         check_panes(panes.iter())?;
-        let order = self.order(&incoming.hashes, panes);
-        if let Some((k, _, _)) = order.iter().find(|(k, _, _)| !self.partitions.contains_key(k)) {
+        let ks: Vec<u32> = incoming.hashes.iter().map(|hash| hash_partition(*hash, self.max_parallelism)).collect();
+        if let Some(k) = ks.iter().find(|k| !self.partitions.contains_key(k)) {
             return Err(StateError::NotOwned(*k));
         }
         let mut late = 0;
-        let mut members = Vec::new();
-        for run in order.chunk_by(|left, right| (left.0, left.1) == (right.0, right.1)) {
-            let (k, pane, _) = run[0];
-            members.clear();
-            members.extend(run.iter().map(|(_, _, row)| *row));
+        let order = by_partition_and_pane(&ks, panes, self.max_parallelism);
+        let place = |row: &u32| (ks[*row as usize], panes[*row as usize]);
+        for members in order.chunk_by(|left, right| place(left) == place(right)) {
+            let (k, pane) = place(&members[0]);
             let partition = self.partitions.get_mut(&k).expect("checked above");
             if self.layout.panes.last_window_end(pane) <= partition.fired {
                 late += members.iter().map(|row| u64::from(rows[*row as usize])).sum::<u64>();
                 continue;
             }
             let groups = partition.panes.entry(pane).or_insert_with(|| Groups::new(&self.layout));
-            groups.absorb(&incoming, &members, &mut self.scratch);
+            groups.absorb(&incoming, members, &mut self.scratch);
         }
         Ok(late)
-    }
-
-    /// The rows by hash partition and pane.
-    fn order(&self, hashes: &[u64], panes: &[i64]) -> Vec<(u32, i64, u32)> {
-        let row = |(row, (hash, pane)): (u32, (&u64, &i64))| (hash_partition(*hash, self.max_parallelism), *pane, row);
-        let mut order: Vec<_> = (0_u32..).zip(hashes.iter().zip(panes)).map(row).collect();
-        order.sort_unstable();
-        order
     }
 
     /// The values of a batch whose own columns begin at `head`; states are read for the rows that `has_state` says have one.
@@ -440,6 +431,27 @@ fn progress_row(layout: &Layout, hash: u64, watermark: i64) -> Result<RecordBatc
     ];
     columns.extend(layout.delta.fields()[columns.len()..].iter().map(|field| nulls_of(field.data_type(), 1)));
     batch_of(&layout.delta, columns, 1)
+}
+
+/// The rows by hash partition, then pane: counted into place, and sorted only where a hash partition has rows of several panes.
+fn by_partition_and_pane(ks: &[u32], panes: &[i64], max_parallelism: u32) -> Vec<u32> {
+    let mut starts = vec![0_u32; max_parallelism as usize + 1];
+    ks.iter().for_each(|k| starts[*k as usize + 1] += 1);
+    (1..starts.len()).for_each(|k| starts[k] += starts[k - 1]);
+    let mut next = starts.clone();
+    let mut order = vec![0_u32; ks.len()];
+    for (row, k) in (0_u32..).zip(ks) {
+        let place = &mut next[*k as usize];
+        order[*place as usize] = row;
+        *place += 1;
+    }
+    for bounds in starts.windows(2) {
+        let rows = &mut order[bounds[0] as usize..bounds[1] as usize];
+        if rows.windows(2).any(|pair| panes[pair[0] as usize] != panes[pair[1] as usize]) {
+            rows.sort_unstable_by_key(|row| (panes[*row as usize], *row));
+        }
+    }
+    order
 }
 
 fn check_panes<'a>(mut panes: impl Iterator<Item = &'a i64>) -> Result<(), StateError> {

@@ -36,7 +36,8 @@ impl Panes {
 
     /// End of the pane that holds `time_ms`.
     pub fn end_of(&self, time_ms: i64) -> i64 {
-        self.window.slice_start(time_ms) + self.length_ms
+        // As `Window::slice_start`, without finding the length again for every row.
+        time_ms - (time_ms - self.window.offset_ms).rem_euclid(self.length_ms) + self.length_ms
     }
 
     /// End of the last window that the pane ending at `end` is in: rows of the pane are late once that window has fired.

@@ -4,4 +4,5 @@ mod block;
 mod csv;
 mod files;
 mod json;
+mod plan;
 mod seeds;
