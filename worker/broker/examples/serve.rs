@@ -8,6 +8,7 @@ use units::{BrokerId, DurationMs};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().ok_or("give the folder for the data")?;
     let listen = arguments.next().unwrap_or_else(|| "127.0.0.1:9092".into()).parse()?;
