@@ -94,8 +94,11 @@ fn is_nested_type(token: &TokenWithSpan) -> bool {
         .any(|name| word.value.eq_ignore_ascii_case(name))
 }
 
-/// First letter in lower case, as our messages are.
+/// First letter in lower case, as our messages are; a keyword stays.
 pub(crate) fn lower_first(text: &str) -> String {
+    if text.chars().nth(1).is_some_and(char::is_uppercase) {
+        return text.to_owned();
+    }
     let mut chars = text.chars();
     chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }

@@ -1,18 +1,20 @@
 //! Texts made to exhaust time, memory or stack: each gives a plan or an error, soon.
 
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::tables::planned;
 
 const SIZE: usize = 128 * 1024;
 
-/// Plans, and says how it ended.
+/// Plans in another thread, so that a text which takes for ever fails by its name; says how it ended.
 fn soon(what: &str, text: &str) -> Result<(), String> {
     let begin = Instant::now();
-    let result = planned(text).map(|_| ()).map_err(|error| error.to_string());
-    let took = begin.elapsed();
-    assert!(took < Duration::from_secs(20), "{what} took {took:?}: {result:?}");
-    println!("{what}: {took:?} {}", result.as_ref().err().map_or("planned", |error| &error[..error.len().min(100)]));
+    let (send, receive) = mpsc::channel();
+    let query = text.to_owned();
+    std::thread::spawn(move || send.send(planned(&query).map(|_| ()).map_err(|error| error.to_string())));
+    let result = receive.recv_timeout(Duration::from_secs(30)).unwrap_or_else(|_| panic!("{what} takes more than 30 s"));
+    println!("{what}: {:?} {}", begin.elapsed(), result.as_ref().err().map_or("planned", |error| error.lines().next().unwrap_or_default()));
     assert!(!result.as_ref().is_err_and(|error| error.contains("the planner failed")), "{what}: {result:?}");
     result
 }
@@ -94,6 +96,7 @@ fn nesting_as_deep_as_the_text_allows_is_refused() {
 fn ambiguous_nesting_does_not_take_exponential_time() {
     for (opening, closing) in [
         ("SELECT * FROM (", ")"),
+        ("SELECT * FROM ((", "))"),
         ("SELECT carrier FROM (flights JOIN (", "))"),
         ("SELECT * FROM TABLE(TUMBLE((", "), DESCRIPTOR(departed), INTERVAL '1' HOUR))"),
         ("SELECT * FROM a, (", ")"),
@@ -117,9 +120,7 @@ fn ambiguous_nesting_does_not_take_exponential_time() {
         for count in [10, 24, 49, 95] {
             for (middle, last) in [("SELECT carrier FROM flights", ""), ("carrier", ""), ("!", ""), ("SELECT", " FROM")] {
                 let text = format!("INSERT INTO names {}{middle}{}{last}", opening.repeat(count), closing.repeat(count));
-                let begin = Instant::now();
-                let _ = planned(&text);
-                assert!(begin.elapsed() < Duration::from_secs(5), "{count} x {opening}{middle}");
+                let _ = soon(&format!("{count} x {opening}{middle}"), &text);
             }
         }
     }
