@@ -24,13 +24,12 @@ pub(crate) enum Output {
     Trim { partition: PartitionId, below: Offset },
 }
 
-/// An append that has an outcome: what it changed and what was to follow. Both are empty for a part of a snapshot.
+/// An append that has an outcome: what it changed and what was to follow.
 #[derive(Debug)]
 pub(crate) struct Outcome<C, T> {
-    pub(crate) partition: PartitionId,
     pub(crate) result: Result<Offset, AppendFailed>,
     pub(crate) changes: Vec<C>,
-    pub(crate) then: Option<T>,
+    pub(crate) then: T,
 }
 
 #[derive(Debug)]
@@ -39,10 +38,18 @@ enum InFlight<C, T> {
     Snapshot { last: bool },
 }
 
+/// An append on its way, and its outcome if that came before those of appends in front of it.
+#[derive(Debug)]
+struct Sent<C, T> {
+    token: AppendToken,
+    entry: InFlight<C, T>,
+    result: Option<Result<Offset, AppendFailed>>,
+}
+
 #[derive(Debug)]
 struct Lane<C, T> {
     loading: bool,
-    in_flight: VecDeque<(AppendToken, InFlight<C, T>)>,
+    in_flight: VecDeque<Sent<C, T>>,
     held: VecDeque<(Vec<C>, T)>,
     records_since_snapshot: u64,
     snapshot_wanted: bool,
@@ -108,7 +115,7 @@ impl<C: Change, T> Journal<C, T> {
             Output::Append { partition: of, .. } | Output::Trim { partition: of, .. } => *of != partition,
         });
         let Some(lane) = self.lanes.remove(&partition) else { return Vec::new() };
-        let in_flight = lane.in_flight.into_iter().filter_map(|(_, entry)| match entry {
+        let in_flight = lane.in_flight.into_iter().filter_map(|sent| match sent.entry {
             InFlight::Changes { then, .. } => Some(then),
             InFlight::Snapshot { .. } => None,
         });
@@ -146,27 +153,32 @@ impl<C: Change, T> Journal<C, T> {
         let token = AppendToken(self.next_token);
         self.next_token += 1;
         self.partition_of.insert(token, partition);
-        self.lanes.get_mut(&partition).expect("the caller holds this partition").in_flight.push_back((token, entry));
+        let sent = Sent { token, entry, result: None };
+        self.lanes.get_mut(&partition).expect("the caller holds this partition").in_flight.push_back(sent);
         self.outputs.push_back(Output::Append { partition, records, token });
     }
 
-    /// Takes the outcome of an append. `None` for one of a partition given up meanwhile.
+    /// Takes the outcome of an append: its records are in the log from this offset on, or never will be.
     ///
-    /// # Panics
-    /// If outcomes of one partition come in another order than its appends went out: a bug of the shell that would show what is not durable.
-    pub(crate) fn on_appended(&mut self, token: AppendToken, result: Result<Offset, AppendFailed>) -> Option<Outcome<C, T>> {
+    /// What follows is taken with [`Journal::next_outcome`]. An outcome that comes before those of appends in front of it, such as a refusal
+    /// that needs no I/O, waits for them: state is folded in the order of the log. One of a partition given up meanwhile is dropped.
+    pub(crate) fn on_appended(&mut self, token: AppendToken, result: Result<Offset, AppendFailed>) -> Option<PartitionId> {
         let partition = self.partition_of.remove(&token)?;
-        let lane = self.lanes.get_mut(&partition)?;
-        let (expected, entry) = lane.in_flight.pop_front().expect("a token names an append in flight");
-        assert_eq!(expected, token, "appends to partition {partition} are reported in the order they were handed out");
-        let (changes, then) = match entry {
-            InFlight::Changes { changes, then } => (changes, Some(then)),
-            InFlight::Snapshot { last } => {
-                self.on_snapshot_part(partition, last, result);
-                (Vec::new(), None)
+        let sent = self.lanes.get_mut(&partition)?.in_flight.iter_mut().find(|sent| sent.token == token)?;
+        sent.result = Some(result);
+        Some(partition)
+    }
+
+    /// The next append of the partition that has an outcome, and nothing without one in front of it.
+    pub(crate) fn next_outcome(&mut self, partition: PartitionId) -> Option<Outcome<C, T>> {
+        loop {
+            let lane = self.lanes.get_mut(&partition)?;
+            let result = lane.in_flight.front()?.result?;
+            match lane.in_flight.pop_front()?.entry {
+                InFlight::Changes { changes, then } => return Some(Outcome { result, changes, then }),
+                InFlight::Snapshot { last } => self.on_snapshot_part(partition, last, result),
             }
-        };
-        Some(Outcome { partition, result, changes, then })
+        }
     }
 
     fn on_snapshot_part(&mut self, partition: PartitionId, last: bool, result: Result<Offset, AppendFailed>) {
@@ -225,5 +237,92 @@ impl<C: Change, T> Journal<C, T> {
 
     pub(crate) fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Number(u8);
+
+    impl Change for Number {
+        fn record(&self) -> Record {
+            Record { key: vec![self.0].into(), value: None }
+        }
+    }
+
+    const AT: PartitionId = PartitionId(0);
+
+    fn journal() -> Journal<Number, u8> {
+        let mut journal = Journal::new(100);
+        journal.begin_load(AT);
+        journal.finish_load(AT);
+        journal
+    }
+
+    fn sent(journal: &mut Journal<Number, u8>) -> Vec<AppendToken> {
+        std::iter::from_fn(|| journal.poll())
+            .filter_map(|output| match output {
+                Output::Append { token, .. } => Some(token),
+                Output::Trim { .. } => None,
+            })
+            .collect()
+    }
+
+    fn outcomes(journal: &mut Journal<Number, u8>) -> Vec<(u8, bool)> {
+        std::iter::from_fn(|| journal.next_outcome(AT)).map(|outcome| (outcome.then, outcome.result.is_ok())).collect()
+    }
+
+    #[test]
+    fn an_outcome_waits_for_those_in_front_of_it() {
+        let mut journal = journal();
+        for number in 0..3 {
+            journal.append(AT, vec![Number(number)], number);
+        }
+        let tokens = sent(&mut journal);
+        journal.on_appended(tokens[1], Err(AppendFailed::TooLarge));
+        assert_eq!(outcomes(&mut journal), []);
+        journal.on_appended(tokens[0], Ok(Offset(0)));
+        assert_eq!(outcomes(&mut journal), [(0, true), (1, false)]);
+        journal.on_appended(tokens[2], Ok(Offset(1)));
+        assert_eq!(outcomes(&mut journal), [(2, true)]);
+    }
+
+    #[test]
+    fn a_large_snapshot_goes_out_in_parts_and_trims_below_the_first() {
+        struct Wide;
+        impl Change for Wide {
+            fn record(&self) -> Record {
+                Record { key: vec![0; 100 * 1024].into(), value: None }
+            }
+        }
+        let mut wide = Journal::<Wide, u8>::new(100);
+        wide.begin_load(AT);
+        wide.finish_load(AT);
+        wide.want_snapshot(AT);
+        wide.append(AT, vec![Wide], 7);
+        assert!(wide.is_snapshot_due(AT, 0));
+        wide.write_snapshot(AT, (0..5).map(|_| Wide));
+        let parts: Vec<_> = std::iter::from_fn(|| wide.poll()).collect();
+        let counts: Vec<_> = parts.iter().map(|part| if let Output::Append { records, .. } = part { records.len() } else { 0 }).collect();
+        assert_eq!(counts, [2, 2, 1, 1], "five records of the snapshot, then what was held behind it");
+        for (part, at) in parts.iter().zip([10, 12, 14, 15]) {
+            let Output::Append { token, .. } = part else { panic!("nothing to trim yet") };
+            wide.on_appended(*token, Ok(Offset(at)));
+        }
+        assert_eq!(std::iter::from_fn(|| wide.next_outcome(AT)).map(|outcome| outcome.then).collect::<Vec<_>>(), [7]);
+        assert!(matches!(wide.poll(), Some(Output::Trim { below: Offset(10), .. })));
+    }
+
+    #[test]
+    fn outcomes_of_a_partition_given_up_are_dropped() {
+        let mut journal = journal();
+        journal.append(AT, vec![Number(0)], 0);
+        let tokens = sent(&mut journal);
+        assert_eq!(journal.unload(AT), [0]);
+        journal.begin_load(AT);
+        assert_eq!(journal.on_appended(tokens[0], Ok(Offset(0))), None);
+        assert_eq!(outcomes(&mut journal), []);
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! 1. gives every request a [`Token`] and calls `handle(now, token, request)`; nothing waits inside;
 //! 2. after each call takes what is to be done with `poll()` until there is nothing more;
-//! 3. reports the outcome of each `Append` with `on_appended(now, token, …)`, per partition in the order they were handed out;
+//! 3. puts the `Append`s of a partition into its log in the order they were handed out, and reports each with `on_appended(now, token, …)`;
 //! 4. calls `on_time(now)` at `next_timeout()`.
 //!
 //! `now` never goes back. What is not reported durable is never shown to anyone. After a start, or a move of a partition, the shell calls

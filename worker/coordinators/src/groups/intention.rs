@@ -17,7 +17,7 @@ pub enum Intention {
     },
     /// Append `records` as *one* batch to this coordinator's partition, and say when it is durable or will never be: `on_appended`.
     ///
-    /// Appends of one partition are put into its log, and reported, in the order in which they were handed out.
+    /// Appends of one partition are put into its log in the order in which they were handed out.
     Append {
         /// To which partition.
         partition: PartitionId,

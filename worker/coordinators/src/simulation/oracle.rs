@@ -40,7 +40,8 @@ pub(crate) struct Oracle {
     visible: BTreeMap<(GroupId, TopicPartition), (Offset, Tag)>,
     ever_durable: BTreeSet<Tag>,
     staged: Vec<Staged>,
-    group_epochs: BTreeMap<(i32, ProducerId), ProducerEpoch>,
+    /// By partition and producer: its epoch, and its coordinator's.
+    group_epochs: BTreeMap<(i32, ProducerId), (ProducerEpoch, i32)>,
     generations: BTreeMap<GroupId, groups::record::StoredGroup>,
     handed_out: BTreeMap<(GroupId, Generation), BTreeMap<String, bytes::Bytes>>,
     transactions: BTreeMap<TransactionalId, transactions::record::Stored>,
@@ -92,11 +93,12 @@ impl Oracle {
                 self.staged.retain(|staged| staged.producer != producer || staged.group != group || staged.partition != partition);
             }
             Change::Producer(producer, Some(stored)) => {
-                let known = self.group_epochs.entry((partition, producer)).or_insert(stored.epoch);
+                let known = self.group_epochs.entry((partition, producer)).or_insert((stored.epoch, stored.coordinator_epoch));
                 if let Some((outcome, epoch)) = stored.ended
-                    && stored.epoch >= *known
+                    && stored.epoch >= known.0
+                    && stored.coordinator_epoch >= known.1
                 {
-                    *known = stored.epoch;
+                    *known = (stored.epoch, stored.coordinator_epoch);
                     self.on_group_end(partition, producer, epoch, outcome);
                 }
             }
@@ -118,11 +120,11 @@ impl Oracle {
         if staged.offset.written_at != groups::record::OWN_OFFSET && staged.offset.written_at != Offset(i64::MAX) {
             return; // a snapshot
         }
-        let known = self.group_epochs.entry((log, producer)).or_insert(staged.epoch);
-        if staged.epoch < *known {
+        let known = self.group_epochs.entry((log, producer)).or_insert((staged.epoch, -1));
+        if staged.epoch < known.0 {
             return;
         }
-        *known = staged.epoch;
+        known.0 = staged.epoch;
         let (tag, generation, member) = parse(&staged.offset.metadata);
         self.check_commit(&group, generation, &member);
         self.ever_durable.insert(tag);

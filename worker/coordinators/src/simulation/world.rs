@@ -127,6 +127,8 @@ pub(crate) struct World {
     next_token: u64,
     rounds: BTreeMap<Round, Rounds>,
     lives: u64,
+    /// Whether a log has grown since it was last replayed.
+    is_written: bool,
     pub(crate) done: u64,
 }
 
@@ -156,6 +158,7 @@ impl World {
             next_token: 0,
             rounds: BTreeMap::new(),
             lives: 0,
+            is_written: false,
             done: 0,
             rng,
         }
@@ -211,6 +214,7 @@ impl World {
         }
         self.requests.clear();
         self.rounds.clear();
+        self.is_written = true;
         self.start();
     }
 
@@ -305,7 +309,7 @@ impl World {
                 self.happen(event);
             }
             self.drain();
-            if self.rng.percent(10) {
+            if self.rng.percent(25) && std::mem::take(&mut self.is_written) {
                 self.check_replay();
             }
         }
@@ -511,6 +515,7 @@ impl World {
     fn on_appended(&mut self, core: Core, partition: i32) {
         let log = self.logs.get_mut(&(core, partition)).unwrap();
         let Some((token, records)) = log.in_flight.pop_front() else { return };
+        self.is_written = true;
         let is_failed = !self.is_calm && self.rng.percent(3);
         let result = if is_failed { Err(AppendFailed::Unavailable) } else { Ok(log.write(core, partition, records, &mut self.oracle)) };
         match core {
@@ -519,7 +524,15 @@ impl World {
         }
     }
 
+    /// An append goes to its log; now and then it is refused at once, before those in front of it are done.
     fn append(&mut self, core: Core, partition: PartitionId, records: Vec<Record>, token: AppendToken) {
+        if !self.is_calm && self.rng.percent(1) {
+            let refused = Err(AppendFailed::TooLarge);
+            return match core {
+                Core::Groups => self.groups.on_appended(self.now, token, refused),
+                Core::Transactions => self.transactions.on_appended(self.now, token, refused),
+            };
+        }
         let (soon, life) = (self.soon(0, 20), self.lives);
         let log = self.logs.get_mut(&(core, partition.0)).unwrap();
         log.in_flight.push_back((token, records));

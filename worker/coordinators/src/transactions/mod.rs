@@ -178,12 +178,9 @@ impl Transactions {
     }
 
     /// Takes the outcome of an append: the offset of its first record; or that it is not there and never will be.
-    ///
-    /// # Panics
-    /// If outcomes of one partition come in another order than the appends were handed out.
     pub fn on_appended(&mut self, now: TimestampMs, token: AppendToken, result: Result<Offset, AppendFailed>) {
-        let Some(Outcome { partition, result, changes, then }) = self.journal.on_appended(token, result) else { return };
-        if let Some(then) = then {
+        let Some(partition) = self.journal.on_appended(token, result) else { return };
+        while let Some(Outcome { result, changes, then }) = self.journal.next_outcome(partition) {
             if let Some(id) = &then.id {
                 self.pending.remove(id);
             }

@@ -1,5 +1,12 @@
 //! What the group coordinator does, request by request. Races are in `crate::simulation`.
 
+mod bench;
+mod durability;
+mod membership;
+mod offsets;
+mod records;
+mod static_members;
+
 use units::GroupId;
 
 use super::{Groups, Rule, record::StoredGroup};

@@ -1,5 +1,11 @@
 //! What the transaction coordinator does, request by request. Races are in `crate::simulation`.
 
+mod bench;
+mod decisions;
+mod producers;
+mod records;
+mod recovery;
+
 use units::TransactionalId;
 
 use super::{Intention, MarkerToken, Markers, Rule, Stored, Transactions};
