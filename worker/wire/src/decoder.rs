@@ -86,6 +86,12 @@ impl Decoder {
         self.end - self.at
     }
 
+    /// What has not been read yet, as a slice of the frame.
+    #[must_use]
+    pub fn rest(&self) -> Bytes {
+        self.frame.slice(self.at..self.end)
+    }
+
     fn take(&mut self, wanted: usize) -> Result<std::ops::Range<usize>, DecodeError> {
         let left = self.left();
         if wanted > left {

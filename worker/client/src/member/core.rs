@@ -171,7 +171,7 @@ impl Core {
 
     fn on_join(&mut self, response: JoinGroupResponse, now: Instant) -> bool {
         match response.error_code {
-            ErrorCode::None => self.on_joined(response),
+            ErrorCode::None => self.on_joined(response, now),
             ErrorCode::MemberIdRequired => self.member_id = response.member_id.detached(),
             ErrorCode::UnknownMemberId => self.lose_membership(),
             ErrorCode::RebalanceInProgress => self.not_before = Some(now + RETRY),
@@ -180,7 +180,7 @@ impl Core {
         false
     }
 
-    fn on_joined(&mut self, response: JoinGroupResponse) {
+    fn on_joined(&mut self, response: JoinGroupResponse, now: Instant) {
         let told = |member: wire::join_group::JoinGroupResponseMember| GroupMember {
             member_id: member.member_id.detached(),
             instance_id: member.group_instance_id.map(|id| id.detached()),
@@ -194,7 +194,7 @@ impl Core {
             return;
         }
         if leads {
-            self.state = State::Leading;
+            (self.state, self.not_before) = (State::Leading, Some(now + self.options.heartbeat_interval));
             let members = response.members.into_iter().map(told).collect();
             self.events.push_back(MemberEvent::Lead { generation: self.generation(), members });
         } else {
