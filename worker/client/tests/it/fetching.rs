@@ -58,7 +58,7 @@ impl Logs {
         assert_eq!(request.session_epoch, self.session_epoch, "the session's numbers are dense");
         self.session_epoch += 1;
         for topic in &request.forgotten_topics_data {
-            topic.partitions.iter().for_each(|partition| drop(self.session.remove(&partition.0)));
+            self.session.retain(|partition, _| !topic.partitions.contains(&PartitionId(*partition)));
         }
         for partition in request.topics.iter().flat_map(|topic| &topic.partitions) {
             self.session.insert(partition.partition.0, partition.fetch_offset.0);

@@ -208,9 +208,12 @@ async fn a_coordinator_that_moved_is_looked_for_again() {
     assert_eq!(fake.calls(ApiKey::FindCoordinator).len(), 2);
 }
 
+/// How a request is refused, and what that is to mean.
+type Refusal = (fn(&Call) -> Reaction, TransactionError);
+
 #[tokio::test]
 async fn fences_and_generations_are_told_apart() {
-    let refusals: [(fn(&Call) -> Reaction, TransactionError); 4] = [
+    let refusals: [Refusal; 4] = [
         (|call| offsets_named(call, ErrorCode::IllegalGeneration), TransactionError::Generation),
         (|call| offsets_named(call, ErrorCode::FencedInstanceId), TransactionError::Fenced(Fence::Instance)),
         (|call| offsets_named(call, ErrorCode::UnknownMemberId), TransactionError::Fenced(Fence::Member)),
