@@ -13,10 +13,13 @@ pub struct LogConfig {
     pub cluster: String,
     /// Folder on the volume. One process at a time holds it.
     pub folder: PathBuf,
-    /// Length of each WAL file; preallocated, written once, recycled. Bounds one append to half of it. Default 64 MiB.
+    /// Length of each WAL file; preallocated, written once, recycled. Bounds one append to half of it. Default 32 MiB.
     pub wal_file_bytes: u64,
     /// WAL bytes above which shipping to the store is asked for, so that files can be recycled. Default 1 GiB.
     pub wal_target_bytes: u64,
+    /// WAL bytes at which appends wait for shipping to free files, as long as the store takes what is shipped. While it does
+    /// not, the WAL goes on growing into the volume's free room. Default 4 GiB.
+    pub wal_bytes_max: u64,
     /// WAL files kept ready ahead of need. Default 2.
     pub wal_spare_files: usize,
     /// A group closes at this many bytes. Default 4 MiB.
@@ -25,7 +28,7 @@ pub struct LogConfig {
     pub linger_max: Duration,
     /// Flushes that may overlap; acknowledgements keep their order all the same. Default 2, from 1 to 4.
     pub flushes_in_flight: usize,
-    /// Most recent bytes kept in memory for readers. Default 64 MiB.
+    /// Most recent bytes kept in memory for readers. Default 32 MiB.
     pub tail_bytes_max: usize,
     /// A mixed segment holds at most this many bytes of batches. Default 32 MiB.
     pub segment_bytes_max: u64,
@@ -77,13 +80,14 @@ impl LogConfig {
             broker,
             cluster: cluster.to_owned(),
             folder: folder.into(),
-            wal_file_bytes: 64 << 20,
+            wal_file_bytes: 32 << 20,
             wal_target_bytes: 1 << 30,
+            wal_bytes_max: 4 << 30,
             wal_spare_files: 2,
             group_bytes_max: 4 << 20,
             linger_max: Duration::from_millis(1),
             flushes_in_flight: 2,
-            tail_bytes_max: 64 << 20,
+            tail_bytes_max: 32 << 20,
             segment_bytes_max: 32 << 20,
             ship: Ship::WhenAsked,
             checkpoint_interval: Duration::from_secs(5),

@@ -195,7 +195,9 @@ impl Engine {
         } else if is_above_target || self.is_starved() {
             self.shipping.ask();
         }
-        if self.upkeep.full_at.is_some_and(|at| now.monotonic < at + FULL_RETRY) {
+        let is_retry_early = self.upkeep.full_at.is_some_and(|at| now.monotonic < at + FULL_RETRY);
+        let is_at_bound = self.wal.files.bytes() >= self.config.wal_bytes_max && self.shipping.is_working();
+        if is_retry_early || is_at_bound {
             return None;
         }
         if free_bytes < self.config.wal_file_bytes + self.config.disk_reserve_bytes {

@@ -123,6 +123,7 @@ impl Replay {
         let name = layout::summary_name(number);
         let summary = disk.read(&name).map_err(|source| OpenError::Disk { action: "read", name, source })?;
         if let Some(Ok(batches)) = summary.map(|bytes| decode_summary(number, &bytes)) {
+            check_length(disk, number, &batches)?;
             for (id, entry) in batches {
                 self.remember(id, entry);
             }
@@ -372,6 +373,15 @@ impl Replay {
         }
         Ok(recovery)
     }
+}
+
+/// A file that is shorter than its batches was cut by something else than us.
+fn check_length(disk: &dyn Disk, number: u32, batches: &[(TopicPartitionId, IndexEntry)]) -> Result<(), OpenError> {
+    let name = layout::file_name(number);
+    let length = disk.open(&name).and_then(|file| file.length());
+    let length = length.map_err(|source| OpenError::Disk { action: "open", name: name.clone(), source })?;
+    let end = batches.last().map_or(0, |(_, entry)| u64::from(entry.location.position) + u64::from(entry.length));
+    if end > length { Err(corrupt_file(&name, &format!("it ends at byte {length}, before its last batch at {end}"))) } else { Ok(()) }
 }
 
 /// What the first group of a file says, if its header is whole.

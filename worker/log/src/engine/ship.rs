@@ -49,6 +49,11 @@ impl Shipping {
         self.is_asked = true;
     }
 
+    /// Whether the store takes what is shipped.
+    pub(crate) fn is_working(&self) -> bool {
+        self.is_claimed && self.failures == 0
+    }
+
     pub(crate) fn is_claimed(&self) -> bool {
         self.is_claimed
     }

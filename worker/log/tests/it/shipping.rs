@@ -6,7 +6,7 @@ use std::{
 };
 
 use store::{MemoryStore, Plan};
-use streamwright_log::{AppendError, Isolation, Log, LogConfig, PartitionConfig, Ship, SimulatedDisk, VolumeHealth};
+use streamwright_log::{AppendError, Isolation, Log, LogConfig, OpenError, PartitionConfig, ReadError, Ship, SimulatedDisk, VolumeHealth};
 use units::{BrokerId, ByteCount, Offset, TimestampMs};
 
 use crate::helpers::{PLAIN, answer, append, batch, config, fetch, open_with, partition, values};
@@ -107,7 +107,7 @@ fn retention_moves_the_log_start_and_objects_follow() {
 fn what_is_deleted_at_once_never_becomes_an_object() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(MemoryStore::new());
-    let config = LogConfig { wal_target_bytes: 512 << 10, ..small(folder.path()) };
+    let config = LogConfig { wal_target_bytes: 1 << 30, ..small(folder.path()) };
     let (log, _) = open_with(config, store.clone()).unwrap();
     let id = partition(0);
     log.create_partition(id, PartitionConfig::default()).unwrap();
@@ -150,6 +150,75 @@ fn a_full_volume_refuses_appends_serves_reads_and_heals() {
     eventually("healing", || append(&log, id, batch(&[&value], acked, None), PLAIN).is_ok());
     assert_eq!(log.stats().volume, VolumeHealth::Healthy);
     assert_eq!(values(&log, id, 3, Isolation::ReadUncommitted).len() as i64, acked + 1 - 3);
+    log.close();
+}
+
+#[test]
+fn appends_wait_for_shipping_at_the_bound_of_the_wal_and_none_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = LogConfig { wal_bytes_max: 320 << 10, ..small(folder.path()) };
+    let (log, _) = open_with(config, Arc::new(MemoryStore::new())).unwrap();
+    log.create_partition(partition(0), PartitionConfig::default()).unwrap();
+    eventually("the claim", || log.stats().is_claimed);
+    for _ in 0..10 {
+        write(&log, 0, 200);
+        let bytes = log.stats().wal_bytes;
+        assert!(bytes <= 320 << 10, "the WAL has {bytes} bytes");
+    }
+    assert_eq!(values(&log, partition(0), 0, Isolation::ReadUncommitted).len(), 2000);
+    log.close();
+}
+
+#[test]
+fn shipping_costs_one_put_a_segment_and_one_a_manifest_and_few_bytes_more_than_the_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let config = LogConfig { wal_file_bytes: 8 << 20, segment_bytes_max: 8 << 20, wal_target_bytes: 1 << 30, ..config(folder.path()) };
+    let (log, _) = open_with(config, store.clone()).unwrap();
+    for number in 0..4 {
+        log.create_partition(partition(number), PartitionConfig::default()).unwrap();
+    }
+    let value = "v".repeat(100 << 10);
+    for index in 0..120 {
+        append(&log, partition(index % 4), batch(&[&value], 1, None), PLAIN).unwrap();
+    }
+    assert_eq!(log.ship_now(), Ok(()));
+    let (requests, segments) = (store.requests(), log.stats().segments);
+    let produced = log.stats().appended_bytes;
+    assert!(segments <= produced / (8 << 20) + 1, "{segments} segments for {produced} bytes");
+    assert_eq!(requests.puts, 1 + segments + 4 * segments, "a claim, the segments, a manifest for each partition in each");
+    assert!(requests.bytes_put < produced + produced / 50, "{} bytes put for {produced}", requests.bytes_put);
+    log.close();
+}
+
+#[test]
+fn a_wal_file_cut_short_is_named_at_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, _) = open_with(small(folder.path()), Arc::new(MemoryStore::new())).unwrap();
+    log.create_partition(partition(0), PartitionConfig::default()).unwrap();
+    write(&log, 0, 20);
+    log.close();
+    let wal = std::fs::read_dir(folder.path().join("wal")).unwrap().map(|entry| entry.unwrap().path()).min().unwrap();
+    std::fs::File::options().write(true).open(&wal).unwrap().set_len(8192).unwrap();
+    let error = open_with(small(folder.path()), Arc::new(MemoryStore::new())).err().unwrap();
+    assert!(matches!(&error, OpenError::CorruptFile { name, .. } if name == "wal/0000000001"), "{error}");
+}
+
+#[test]
+fn a_damaged_segment_is_named_by_the_reader() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let (log, _) = open_with(small(folder.path()), store.clone()).unwrap();
+    log.create_partition(partition(0), PartitionConfig::default()).unwrap();
+    for _ in 0..10 {
+        write(&log, 0, 100);
+    }
+    eventually("recycling", || log.usage(partition(0)).unwrap().local_bytes < ByteCount(600 << 10));
+    for key in store.keys().iter().filter(|key| !key.as_str().ends_with("manifest") && !key.as_str().ends_with("epoch")) {
+        assert!(store.flip_bit(key, 8 * 100));
+    }
+    let refused = fetch(&log, partition(0), 0, 1 << 20, Isolation::ReadUncommitted);
+    assert!(matches!(refused, Err(ReadError::Corrupt { offset: Offset(0), .. })), "{refused:?}");
     log.close();
 }
 
