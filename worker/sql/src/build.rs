@@ -150,6 +150,12 @@ impl Builder<'_> {
     fn source(&mut self, from: &SourceFrom, relation: &Relation, of: &Insertion) -> Result<usize, PlanError> {
         let all: Vec<usize> = (0..relation.columns.len()).collect();
         let identity = identity::Identity::source(from);
+        if let Some(Step::Source(other)) = self.known.get(&identity.id).map(|known| &self.drafts[*known].step)
+            && other.name() != from.name()
+        {
+            let message = format!("{} and {} are the same {}", other.name(), from.name(), other.what());
+            return Err(PlanError::new(of.at, message).hint("read both through one table"));
+        }
         self.push(Draft { step: Step::Source(from.clone()), inputs: Vec::new(), columns: columns_of(relation, &all), identity }, of)
     }
 

@@ -38,11 +38,21 @@ pub struct PlanError {
 
 impl PlanError {
     pub(crate) fn new(at: Position, message: impl Into<String>) -> Self {
-        Self { line: at.line, column: at.column, message: message.into(), hint: None }
+        Self { line: at.line, column: at.column, message: shortened(message.into()), hint: None }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(shortened(hint.into()));
         self
     }
 }
+
+/// Messages go into status fields and terminals, and names in them are as long as a user wrote them.
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(CHARS_MAX) {
+        None => text,
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+const CHARS_MAX: usize = 500;

@@ -17,11 +17,13 @@ use datafusion_physical_expr::expressions::Column;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{expression}: {reason}")]
 pub struct EvaluateError {
-    /// Text of the expression.
+    /// Text of the expression, its first 200 characters.
     pub expression: String,
     /// What the kernel says.
     pub reason: String,
 }
+
+const ERROR_CHARS_MAX: usize = 200;
 
 /// A deterministic scalar expression over the columns of a node's input. Cheap to clone.
 #[derive(Clone)]
@@ -58,7 +60,10 @@ impl Expression {
     /// # Errors
     /// Some row has no answer (see [`EvaluateError`]); nothing is said about the others.
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, EvaluateError> {
-        let failed = |error: DataFusionError| EvaluateError { expression: self.text.to_string(), reason: reason(&error) };
+        let failed = |error: DataFusionError| EvaluateError {
+            expression: self.text.chars().take(ERROR_CHARS_MAX).collect(),
+            reason: reason(&error),
+        };
         let array = self.physical.evaluate(batch).map_err(failed)?.into_array(batch.num_rows()).map_err(failed)?;
         assert_eq!(array.len(), batch.num_rows(), "an expression answers for every row: {}", self.text);
         assert_eq!(array.data_type(), &self.data_type, "an expression has the type it was planned with: {}", self.text);

@@ -342,6 +342,13 @@ impl SourceFrom {
         }
     }
 
+    pub(crate) fn what(&self) -> &'static str {
+        match self {
+            Self::Topic(_) => "topic",
+            Self::File(_) => "file",
+        }
+    }
+
     /// All columns that were declared, read or not.
     #[must_use]
     pub fn columns(&self) -> &[Column] {

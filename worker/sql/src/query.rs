@@ -1,7 +1,7 @@
 //! Statements in order: tables and views by name, queries to relations, inserts to sinks.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use sqlparser::ast::{CreateView, Ident, ObjectName, Query, SetExpr, SetOperator, SetQuantifier, TableAliasColumnDef, TableObject, With};
@@ -31,7 +31,7 @@ pub(crate) struct Planner<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) budget: Budget<'a>,
     /// Views and tables of the text itself.
-    named: HashMap<String, Arc<Relation>>,
+    named: BTreeMap<String, Arc<Relation>>,
     /// Topics read so far, so that two uses share one source.
     topics: RefCell<HashMap<String, Arc<Relation>>>,
     files: Vec<String>,
@@ -51,7 +51,7 @@ impl<'a> Planner<'a> {
             catalog,
             limits,
             budget: Budget::new(limits),
-            named: HashMap::new(),
+            named: BTreeMap::new(),
             topics: RefCell::default(),
             files: Vec::new(),
             insertions: Vec::new(),

@@ -120,6 +120,9 @@ impl Lowerer<'_> {
         let name = function.name();
         let number = "write CAST(… AS BIGINT), DOUBLE or DECIMAL";
         match function {
+            AggregateFunction::Count if data_type == DataType::Null => {
+                Err(("COUNT of NULL is always 0".to_owned(), "write COUNT(*), or 0"))
+            }
             AggregateFunction::CountStar | AggregateFunction::Count => Ok((argument, DataType::Int64)),
             AggregateFunction::Min | AggregateFunction::Max => match data_type {
                 DataType::Binary | DataType::Null => Err((format!("{name} of {} is not defined", types::name(&data_type)), number)),

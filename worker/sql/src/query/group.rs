@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use sqlparser::ast::{Expr, GroupByExpr};
 
 use super::Planner;
@@ -51,6 +52,9 @@ impl Planner<'_> {
                 return Err(PlanError::new(position(expression, at), "GROUP BY takes columns, not constants").hint("name the column"));
             }
             let key = lowerer.expression(expression)?;
+            if key.data_type == DataType::Null {
+                return Err(PlanError::new(position(expression, at), "this key is always NULL").hint("leave it out of GROUP BY"));
+            }
             match key.as_column().map_or(Role::Plain, |index| scope.relation.columns[index].role) {
                 Role::WindowStart(_) => grouping.start = key.as_column(),
                 Role::WindowEnd(_) => grouping.end = key.as_column(),
