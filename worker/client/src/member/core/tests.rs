@@ -1,3 +1,5 @@
+//! The member's deciding code, answer by answer.
+
 use wire::join_group::JoinGroupResponseMember;
 
 use super::*;

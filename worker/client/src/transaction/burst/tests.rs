@@ -1,3 +1,5 @@
+//! What goes into which request, and again, and in which order.
+
 use records::{BatchBuilder, Compression};
 use units::{PartitionId, TimestampMs, TopicName};
 
