@@ -18,7 +18,7 @@ pub struct LogConfig {
     /// WAL bytes above which shipping to the store is asked for, so that files can be recycled. Default 1 GiB.
     pub wal_target_bytes: u64,
     /// WAL bytes at which appends wait for shipping to free files, as long as the store takes what is shipped. While it does
-    /// not, the WAL goes on growing into the volume's free room. Default 4 GiB.
+    /// not, the WAL goes on growing into the volume's free room. Default 2 GiB.
     pub wal_bytes_max: u64,
     /// WAL files kept ready ahead of need. Default 2.
     pub wal_spare_files: usize,
@@ -82,7 +82,7 @@ impl LogConfig {
             folder: folder.into(),
             wal_file_bytes: 32 << 20,
             wal_target_bytes: 1 << 30,
-            wal_bytes_max: 4 << 30,
+            wal_bytes_max: 2 << 30,
             wal_spare_files: 2,
             group_bytes_max: 4 << 20,
             linger_max: Duration::from_millis(1),

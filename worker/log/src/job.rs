@@ -59,8 +59,18 @@ fn read_cold(
     read: &Read,
     (manifest, end): (Option<Arc<Manifest>>, Offset),
 ) -> Result<(Vec<Bytes>, Offset), ReadError> {
-    let manifest = manifest.map_or_else(|| shared.cold.manifest(id), Ok)?;
+    let manifest = known_manifest(shared, id, manifest)?;
     shared.cold.read(id, &manifest, read, end)
+}
+
+/// The manifest, read from the store where nobody has yet.
+pub(crate) fn known_manifest(shared: &Shared, id: TopicPartitionId, known: Option<Arc<Manifest>>) -> Result<Arc<Manifest>, ReadError> {
+    if let Some(manifest) = known {
+        return Ok(manifest);
+    }
+    let manifest = shared.cold.manifest(id)?;
+    shared.with(|engine| engine.learn_manifest(id, &manifest));
+    Ok(manifest)
 }
 
 /// The WAL's copy is damaged: the store may have another.

@@ -9,7 +9,7 @@ use units::{Offset, TimestampMs};
 use crate::{
     Isolation, ReadError, TimedOffset, TopicPartitionId,
     engine::read::visible_end,
-    job::first_batch,
+    job::{first_batch, known_manifest},
     manifest::{Manifest, SegmentRef},
     shell::Shared,
 };
@@ -117,10 +117,7 @@ fn cold_candidate(
     if cold_end <= outline.log_start {
         return Ok(None);
     }
-    let manifest = match &outline.manifest {
-        Some(manifest) => manifest.clone(),
-        None => shared.cold.manifest(id)?,
-    };
+    let manifest = known_manifest(shared, id, outline.manifest.clone())?;
     let held = manifest.segments.iter().filter(|segment| segment.end > outline.log_start && segment.base < cold_end);
     let inside = |segment: &SegmentRef| -> Result<Option<(Offset, TimestampMs)>, ReadError> {
         let section = shared.cold.section(id, segment)?;

@@ -88,6 +88,16 @@ impl Engine {
         fetched
     }
 
+    /// A reader has read the manifest: the next one need not, unless the shipper knows better already.
+    pub(crate) fn learn_manifest(&mut self, id: TopicPartitionId, manifest: &Arc<Manifest>) {
+        if let Some(partition) = self.partitions.get_mut(&id)
+            && partition.manifest.is_none()
+            && manifest.end() >= partition.shipped_to
+        {
+            partition.manifest = Some(manifest.clone());
+        }
+    }
+
     /// What cannot be read from the WAL any more may be in the store as well.
     pub(crate) fn find_elsewhere(&self, id: TopicPartitionId, read: &Read) -> Result<Option<Found>, ReadError> {
         let partition = self.partition(id)?;

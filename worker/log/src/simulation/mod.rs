@@ -6,6 +6,7 @@
 mod ledger;
 mod random;
 mod tests;
+mod transactor;
 mod world;
 
 use crate::rules::Rules;

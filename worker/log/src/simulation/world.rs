@@ -8,16 +8,17 @@ use std::{
 
 use bytes::Bytes;
 use store::{MemoryStore, ObjectStore, Plan, WriteIds};
-use units::{BrokerId, Offset, PartitionId, TimestampMs, TopicId};
+use units::{BrokerId, Offset, PartitionId, ProducerEpoch, ProducerId, TimestampMs, TopicId};
 
 use super::{
     Outcome,
     ledger::{Ledger, Seen},
     random::Random,
+    transactor::{Fate, Phase, Transactor},
 };
 use crate::{
-    Append, AppendError, Appended, Damage, Disk, Isolation, LogConfig, OpenError, Origin, PartitionConfig, Read, ReadError, Ship,
-    SimulatedDisk, TopicPartitionId, WriteMode,
+    Append, AppendError, Appended, Damage, Disk, Isolation, LogConfig, Marker, OpenError, Origin, PartitionConfig, Read, ReadError, Ship,
+    SimulatedDisk, TopicPartitionId, TransactionOutcome, Verification, WriteMode,
     cold::Cold,
     engine::{Engine, Now, Ready, Request, chores::ChorePoll, read::Found},
     open,
@@ -28,6 +29,8 @@ use crate::{
 };
 
 const PARTITIONS: i32 = 3;
+/// The partition that sees transactions.
+const TRANSACTED: i32 = 2;
 const PRODUCERS: usize = 4;
 const CAPACITY_BYTES: u64 = 8 << 20;
 const FILE_BYTES: u64 = 64 << 10;
@@ -39,6 +42,8 @@ type Heard = Arc<Mutex<Vec<Answer>>>;
 enum Answer {
     Appended { producer: usize, payload: u64, outcome: Result<Appended, AppendError> },
     LogStart { partition: i32, outcome: Result<Offset, AppendError> },
+    Transactional { payload: u64, outcome: Result<Appended, AppendError> },
+    Ended { outcome: Result<Appended, AppendError> },
 }
 
 /// A client: idempotent ones repeat after a crash what was not answered.
@@ -72,6 +77,7 @@ pub(crate) struct World {
     live: Option<Live>,
     ledgers: BTreeMap<i32, Ledger>,
     clients: Vec<Client>,
+    transactor: Transactor,
     heard: Heard,
     payloads: u64,
     opened: u64,
@@ -120,6 +126,7 @@ impl World {
         });
         let mut world = Self {
             clients: clients.collect(),
+            transactor: Transactor::new(),
             is_store_faulty: random.chance(50),
             random,
             rules,
@@ -202,7 +209,8 @@ impl World {
     /// One thing happens.
     pub(crate) fn step(&mut self) -> Outcome {
         match self.random.below(100) {
-            0..40 => self.produce(),
+            0..34 => self.produce(),
+            34..40 => self.transact(),
             40..60 => self.begin_flush(),
             60..78 => self.end_flush()?,
             78..86 => self.keep()?,
@@ -284,6 +292,108 @@ impl World {
         let heard = self.heard.clone();
         let done = Box::new(move |outcome| heard.lock().expect("one thread").push(Answer::Appended { producer: index, payload, outcome }));
         self.submit(Request::Append { partition: id(partition), append, done });
+    }
+
+    /// The transactional producer, or its coordinator, goes one step further.
+    fn transact(&mut self) {
+        if self.transactor.is_waiting {
+            return;
+        }
+        if self.transactor.phase == Phase::Open && self.transactor.has_open() && self.random.chance(40) {
+            let is_commit = self.random.chance(60);
+            self.transactor.decide(is_commit);
+        }
+        self.transactor.is_waiting = true;
+        match self.transactor.phase {
+            Phase::Open => self.send_transactional(),
+            Phase::Ending { is_commit } => self.send_marker(is_commit),
+        }
+    }
+
+    fn send_transactional(&mut self) {
+        self.payloads += 1;
+        let (payload, epoch, sequence) = (self.payloads, self.transactor.epoch, self.transactor.sequence);
+        self.transactor.fates.insert(payload, Fate::Open);
+        self.ledgers.get_mut(&TRANSACTED).expect("made").sent.insert(payload, (0, 0));
+        let batches = crate::batch::tests::produced(1, &payload.to_le_bytes(), 1, Some((Transactor::ID, epoch, sequence, true)));
+        let verification = self.live().engine.verification(id(TRANSACTED), ProducerId(Transactor::ID), ProducerEpoch(epoch));
+        let guard = match verification.expect("made") {
+            Verification::Ongoing => None,
+            Verification::Needed(guard) => Some(guard),
+        };
+        let heard = self.heard.clone();
+        let done = Box::new(move |outcome| heard.lock().expect("one thread").push(Answer::Transactional { payload, outcome }));
+        let append = Append { batches, origin: Origin::Producer { guard }, leader_epoch: None };
+        self.submit(Request::Append { partition: id(TRANSACTED), append, done });
+    }
+
+    fn send_marker(&mut self, is_commit: bool) {
+        let marker = Marker {
+            producer_id: ProducerId(Transactor::ID),
+            producer_epoch: ProducerEpoch(self.transactor.epoch + 1),
+            coordinator_epoch: 1,
+            outcome: if is_commit { TransactionOutcome::Commit } else { TransactionOutcome::Abort },
+            timestamp: TimestampMs(1),
+        };
+        let heard = self.heard.clone();
+        let done = Box::new(move |outcome| heard.lock().expect("one thread").push(Answer::Ended { outcome }));
+        self.submit(Request::Marker { partition: id(TRANSACTED), marker, done });
+    }
+
+    fn note_transactional(&mut self, payload: u64, outcome: Result<Appended, AppendError>) -> Outcome {
+        self.transactor.is_waiting = false;
+        match outcome {
+            Ok(appended) => {
+                self.transactor.sequence += 1;
+                self.ledgers.get_mut(&TRANSACTED).expect("made").acked.insert(appended.base_offset.0, payload);
+            }
+            Err(AppendError::DiskFull) => drop(self.transactor.fates.insert(payload, Fate::Aborted)),
+            // It may have landed all the same: the restart that follows aborts the transaction.
+            Err(AppendError::VolumeFailed(_)) => {}
+            Err(error) => return Err(format!("transactional {payload}: {error}")),
+        }
+        Ok(())
+    }
+
+    fn note_end(&mut self, outcome: Result<Appended, AppendError>) -> Outcome {
+        self.transactor.is_waiting = false;
+        match outcome {
+            Ok(_) => self.transactor.on_ended(),
+            Err(AppendError::DiskFull | AppendError::VolumeFailed(_)) => {}
+            Err(error) => return Err(format!("marker: {error}")),
+        }
+        Ok(())
+    }
+
+    /// What `read_committed` shows of the transactional producer.
+    fn check_committed(&mut self) -> Outcome {
+        let Some(state) = self.live().engine.partitions.get(&id(TRANSACTED)) else { return Ok(()) };
+        let offsets = state.offsets();
+        let (mut from, mut shown) = (offsets.log_start, Vec::new());
+        while from < offsets.last_stable_offset {
+            let batches = self.read(TRANSACTED, from, Isolation::ReadCommitted).map_err(|error| error.to_string())?;
+            if batches.is_empty() {
+                break;
+            }
+            let aborted = self.live().engine.partitions[&id(TRANSACTED)].transactions.aborted(from, offsets.last_stable_offset);
+            for (header, bytes) in batches.into_iter().flat_map(records::split).map(|piece| piece.expect("whole batches")) {
+                from = header.next_offset();
+                let is_aborted = aborted.iter().any(|aborted| {
+                    aborted.producer_id == header.producer_id && (aborted.first_offset..aborted.last_offset).contains(&header.base_offset)
+                });
+                if header.attributes.is_transactional() && !header.attributes.is_control() && !is_aborted {
+                    let records = records::Records::decode(&bytes, 1 << 20).expect("plain");
+                    let payload =
+                        |record: records::Record<'_>| record.value.and_then(|value| value.first_chunk().copied()).map(u64::from_le_bytes);
+                    shown.extend(records.iter().filter_map(|record| payload(record.expect("whole"))));
+                }
+            }
+        }
+        if from < offsets.last_stable_offset {
+            return Err(format!("read_committed stops at {from}, the last stable offset is {}", offsets.last_stable_offset));
+        }
+        let kept = self.ledgers[&TRANSACTED].acked.range(offsets.log_start.0..).map(|(_, payload)| *payload);
+        self.transactor.check(&shown, kept)
     }
 
     fn delete_records(&mut self) {
@@ -374,6 +484,7 @@ impl World {
             self.disk.leave(&layout::file_name(group.location.file), u64::from(group.location.position), &group.bytes, &damage);
         }
         drop(live);
+        self.transactor.on_crash();
         self.heard.lock().expect("one thread").clear();
         let flip = if may_flip { self.flip() } else { None };
         let outcome = self.open().map_err(|error| error.to_string()).and_then(|()| self.verify());
@@ -442,6 +553,8 @@ impl World {
                 Ok(())
             }
             Answer::LogStart { .. } => Ok(()),
+            Answer::Transactional { payload, outcome } => self.note_transactional(payload, outcome),
+            Answer::Ended { outcome } => self.note_end(outcome),
         }
     }
 
@@ -507,6 +620,11 @@ impl World {
         let seen = self.read_all(partition).map_err(|error| format!("partition {partition}: {error}"))?;
         self.trouble();
         let Some(seen) = seen else { return Ok(()) };
+        if partition == TRANSACTED {
+            self.calm();
+            self.check_committed()?;
+            self.trouble();
+        }
         self.ledgers[&partition].check(&seen).map_err(|reason| format!("partition {partition}: {reason}"))
     }
 
@@ -517,7 +635,7 @@ impl World {
         let mut seen = Seen { log_start: offsets.log_start.0, high_watermark: offsets.high_watermark.0, ..Seen::default() };
         let mut from = offsets.log_start;
         while from < offsets.high_watermark {
-            let batches = self.read(partition, from)?;
+            let batches = self.read(partition, from, Isolation::ReadUncommitted)?;
             if batches.is_empty() {
                 return Ok(Some(seen));
             }
@@ -535,9 +653,9 @@ impl World {
         Ok(Some(seen))
     }
 
-    fn read(&mut self, partition: i32, from: Offset) -> Result<Vec<Bytes>, ReadError> {
+    fn read(&mut self, partition: i32, from: Offset, isolation: Isolation) -> Result<Vec<Bytes>, ReadError> {
         let bytes_max = [1, 5000, 100_000][self.random.below(3)];
-        let read = Read { from, bytes_max, whole_first_batch: true, isolation: Isolation::ReadUncommitted };
+        let read = Read { from, bytes_max, whole_first_batch: true, isolation };
         let id = id(partition);
         let live = self.live();
         let mut found = live.engine.find(id, &read)?;
