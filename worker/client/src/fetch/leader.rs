@@ -240,7 +240,6 @@ impl Broker {
 
     /// Moves the position and gives out what came; nothing where nothing moved.
     async fn give_out(&self, partition: &TopicPartition, entry: &Entry, filtered: filter::Filtered, marks: [Offset; 3]) {
-        let State::Ready(leader) = entry.state else { return };
         let shared = &self.shared;
         if filtered.next == entry.next && entry.marks == Some(marks) {
             return;
@@ -249,7 +248,6 @@ impl Broker {
         let is_current = shared.look(|partitions| {
             let entry = partitions.entry(partition, entry.seek)?;
             (entry.next, entry.last_epoch, entry.marks) = (filtered.next, leader_epoch, Some(marks));
-            entry.state = State::GivingOut(leader);
             Some(())
         });
         if is_current.is_none() {
@@ -269,15 +267,8 @@ impl Broker {
             seek: entry.seek,
             _held: held,
         };
-        let item = Item { partition: partition.clone(), seek: fetched.seek, outcome: Ok(fetched) };
-        if shared.out.send(item).await.is_err() {
-            return;
-        }
-        shared.look(|partitions| {
-            if let Some(entry) = partitions.entry(partition, entry.seek).filter(|entry| entry.state == State::GivingOut(leader)) {
-                entry.state = State::Ready(leader);
-            }
-        });
+        // Nobody else asks for this partition until this returns: only this task could find that its leader is another.
+        let _ = shared.out.send(Item { partition: partition.clone(), seek: fetched.seek, outcome: Ok(fetched) }).await;
     }
 
     /// Room for `bytes` among what may be held; more than all of it is never waited for.

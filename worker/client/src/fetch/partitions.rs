@@ -40,8 +40,6 @@ pub(super) enum State {
     Leaderless(Instant),
     /// It can be read from its leader.
     Ready(Leader),
-    /// What came of it is being given out; asking on would let it overtake itself.
-    GivingOut(Leader),
     /// An error was given out.
     Failed,
 }
@@ -90,7 +88,7 @@ impl Partitions {
     /// The brokers that lead anything that is assigned.
     pub(super) fn leaders(&self) -> Vec<BrokerId> {
         let leader = |entry: &Entry| match entry.state {
-            State::Ready(leader) | State::GivingOut(leader) => Some(leader.broker),
+            State::Ready(leader) => Some(leader.broker),
             State::Leaderless(_) | State::Failed => None,
         };
         self.entries.values().filter_map(leader).collect()

@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{mpsc, oneshot, watch},
     task::JoinSet,
 };
 use units::{BrokerId, LeaderEpoch, PartitionId, TopicId};
@@ -50,6 +50,8 @@ impl Call {
 pub enum Reaction {
     /// Writes these bytes.
     Bytes(Bytes),
+    /// Writes these bytes, and whatever comes after them, not before this comes.
+    Later(oneshot::Receiver<()>, Bytes),
     /// Writes nothing, and reads on.
     Silence,
     /// Closes the connection.
@@ -107,7 +109,23 @@ impl Fake {
     }
 }
 
-async fn serve(mut stream: TcpStream, address: String, script: Arc<Mutex<Box<Script>>>, calls: Arc<Mutex<Vec<Call>>>) {
+async fn serve(stream: TcpStream, address: String, script: Arc<Mutex<Box<Script>>>, calls: Arc<Mutex<Vec<Call>>>) {
+    let (mut reading, mut writing) = stream.into_split();
+    let (reactions, mut to_write) = mpsc::unbounded_channel();
+    let mut writer = JoinSet::new();
+    writer.spawn(async move {
+        while let Some(reaction) = to_write.recv().await {
+            let bytes = match reaction {
+                Reaction::Bytes(bytes) => bytes,
+                Reaction::Later(when, bytes) => {
+                    let _ = when.await;
+                    bytes
+                }
+                _ => return,
+            };
+            writing.write_all(&bytes).await.unwrap_or(());
+        }
+    });
     let mut buffer = BytesMut::new();
     loop {
         while let Ok(frame::Status::Whole { frame_bytes }) = frame::status(&buffer, 1 << 30) {
@@ -119,13 +137,12 @@ async fn serve(mut stream: TcpStream, address: String, script: Arc<Mutex<Box<Scr
             calls.lock().unwrap().push(call.clone());
             let reaction = script.lock().unwrap()(&call);
             match reaction.unwrap_or_else(|| usual(&call)) {
-                Reaction::Bytes(bytes) => stream.write_all(&bytes).await.unwrap_or(()),
                 Reaction::Silence => {}
-                Reaction::HalfClose => stream.shutdown().await.unwrap_or(()),
                 Reaction::Close => return,
+                reaction => drop(reactions.send(reaction)),
             }
         }
-        if !matches!(stream.read_buf(&mut buffer).await, Ok(bytes) if bytes > 0) {
+        if !matches!(reading.read_buf(&mut buffer).await, Ok(bytes) if bytes > 0) {
             return;
         }
     }

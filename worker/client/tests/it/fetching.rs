@@ -201,9 +201,14 @@ async fn an_offset_that_is_not_there_is_an_error_with_both_ends_and_only_of_that
 
 #[tokio::test]
 async fn what_was_fetched_before_a_new_position_is_not_given_out() {
-    let (fake, _) = broker(&[(0, 1000)]).await;
+    let (fake, logs) = broker(&[(0, 1000)]).await;
     let mut fetcher = fetcher(&fake).await;
     for position in [500, 7, 900, 300] {
+        // Some answers of the position before are waiting to be given out.
+        let asked = logs.lock().unwrap().waits.len();
+        while position != 500 && logs.lock().unwrap().waits.len() < asked + 3 {
+            tokio::task::yield_now().await;
+        }
         fetcher.assign([from(0, position)]);
         let fetched = soon(fetcher.next()).await.unwrap();
         assert_eq!((fetched.from, fetched.batches[0].0.base_offset), (Offset(position), Offset(position)));

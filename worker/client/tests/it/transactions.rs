@@ -162,25 +162,23 @@ async fn a_batch_that_finds_no_leader_is_sent_again_and_what_follows_it_too() {
 
 #[tokio::test]
 async fn five_requests_and_no_more_are_under_way() {
-    let mut held: Vec<bytes::Bytes> = Vec::new();
-    let mut most = 0;
-    let (tell, told) = std::sync::mpsc::channel();
-    let fake = Fake::start(move |call| {
-        if call.api != ApiKey::Produce {
-            return agree(call);
-        }
-        let Reaction::Bytes(answer) = produced(call, |_| (ErrorCode::None, 1)) else { unreachable!() };
-        held.push(answer);
-        most = most.max(held.len());
-        let _ = tell.send(most);
-        // Twelve requests in all: the first five are held until the fifth has come.
-        Some(if held.len() < 5 && most < 5 { Reaction::Silence } else { Reaction::Bytes(std::mem::take(&mut held).concat().into()) })
+    let (release, held) = tokio::sync::oneshot::channel();
+    let mut held = Some(held);
+    let fake = Fake::start(move |call| match (call.api, agree(call)) {
+        (ApiKey::Produce, Some(Reaction::Bytes(answer))) if held.is_some() => held.take().map(|held| Reaction::Later(held, answer)),
+        (_, reaction) => reaction,
     })
     .await;
     let mut producer = register(&fake).await;
     let mut batches: Vec<_> = (0..12).map(|_| batch(0, 1)).collect();
-    soon(producer.send(&mut batches)).await.unwrap();
-    assert_eq!((told.into_iter().take(12).max(), fake.calls(ApiKey::Produce).len()), (Some(5), 12));
+    let sending = producer.send(&mut batches);
+    tokio::pin!(sending);
+    let patience = Duration::from_millis(200);
+    assert!(tokio::time::timeout(patience, &mut sending).await.is_err(), "the first answer has not come yet");
+    assert_eq!(fake.calls(ApiKey::Produce).len(), 5);
+    release.send(()).unwrap();
+    soon(sending).await.unwrap();
+    assert_eq!(fake.calls(ApiKey::Produce).len(), 12);
 }
 
 #[tokio::test]
