@@ -13,6 +13,8 @@ mod config;
 mod disk;
 mod engine;
 mod error;
+#[cfg(test)]
+mod hostile;
 mod job;
 mod log;
 mod manifest;

@@ -1,0 +1,48 @@
+//! Bytes that nobody of us wrote, behind a checksum that holds: no decoder panics or takes more memory than they are long.
+
+use proptest::{collection::vec, prelude::*};
+use units::{BrokerId, Incarnation};
+
+use crate::{
+    batch::{BatchView, ControlMarker},
+    checkpoint, codec,
+    manifest::{Manifest, ObjectId},
+    partition, segment,
+    wal::{
+        layout::{self, GroupHeader},
+        recovery::decode_summary,
+    },
+};
+
+const OBJECT: ObjectId = ObjectId { broker: BrokerId(1), incarnation: Incarnation(1), seq: 0 };
+
+/// `bytes` behind the magic number and version that a decoder asks for.
+fn framed(magic: [u8; 4], bytes: &[u8]) -> Vec<u8> {
+    codec::seal([&magic[..], &1u32.to_le_bytes(), bytes].concat())
+}
+
+proptest! {
+    #[test]
+    fn decoders_answer_whatever_they_are_given(bytes in vec(any::<u8>(), 0..400)) {
+        drop(checkpoint::decode(&framed(*b"SWCK", &bytes)));
+        if let Ok(manifest) = Manifest::decode(&framed(*b"SWMF", &bytes)) {
+            prop_assert!(manifest.segments.len() <= bytes.len());
+        }
+        if let Ok(batches) = decode_summary(1, &framed(*b"SWIX", &bytes)) {
+            prop_assert!(batches.len() <= bytes.len());
+        }
+        if let Ok(batches) = segment::decode_section(&codec::seal(bytes.clone())) {
+            prop_assert!(batches.capacity() <= bytes.len());
+        }
+        drop(segment::decode_directory(OBJECT, &codec::seal(bytes.clone())));
+        let _at = segment::decode_trailer(&bytes);
+        drop(partition::decode_config(&bytes));
+        drop(BatchView::parse_all(&bytes));
+        let _marker = ControlMarker::parse(&bytes);
+        if let Some(header) = GroupHeader::parse(&bytes) {
+            prop_assert!(!header.is_intact(&bytes) || header.body_bytes as usize <= bytes.len());
+        }
+        let taken: usize = layout::entries(&bytes).filter_map(Result::ok).map(|entry| entry.bytes.len()).sum();
+        prop_assert!(taken <= bytes.len());
+    }
+}
