@@ -3,8 +3,8 @@
 //! Behaves as Kafka's coordinator does for classic groups (eager and cooperative members, KIP-345 static members, KIP-394 member ids,
 //! KIP-447 offsets in transactions, KIP-496, KIP-814); server-side assignment (KIP-848) is another protocol.
 //!
-//! The state has two layers. What must survive is the fold of the partition's log ([`store`], records in [`record`]): generations with
-//! their assignments, offsets, what transactions have staged, producers' epochs. What need not is in [`group`]: who is joining, and timers.
+//! The state has two layers. What must survive is the fold of the partition's log (`store`, records in `record`): generations with
+//! their assignments, offsets, what transactions have staged, producers' epochs. What need not is in `group`: who is joining, and timers.
 //! A generation is handed out before it is durable, its assignment only after; a member of a generation whose assignment was lost is told
 //! so when it next asks. Offsets are durable before they are answered or seen.
 

@@ -59,8 +59,6 @@ impl Transactions {
         let mut next = Stored {
             state: TransactionState::Ongoing,
             version,
-            // It uses what it has, so it knows it: nobody repeats the request that gave it.
-            previous: None,
             started: stored.started.filter(|_| is_open).or(Some(now)),
             updated: now,
             ..stored.clone()

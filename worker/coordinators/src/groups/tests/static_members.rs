@@ -1,6 +1,7 @@
 //! Members with a name that outlives the process (KIP-345, KIP-814).
 
 use bytes::Bytes;
+use units::DurationMs;
 
 use super::{
     super::*,
@@ -98,4 +99,19 @@ fn two_processes_with_one_name_fence_each_other_while_they_wait() {
     assert_eq!(bench.joined(one), Some(Err(Refusal::FencedInstanceId)));
     bench.send(Request::Join(join(first.as_str())));
     assert!(bench.joined(two).unwrap().is_ok());
+}
+
+#[test]
+fn a_generation_settles_with_a_static_member_that_is_away_and_without_others_that_are() {
+    let mut bench = Bench::new();
+    let patient = |member: &str| Join { session_timeout: DurationMs(60_000), rebalance_timeout: DurationMs(5_000), ..join(member) };
+    let (first, _) = bench.settle(Join { instance: Some("i".into()), ..patient("") });
+    let away = bench.send(Request::Join(patient("")));
+    bench.wait(5_000);
+    assert_eq!(bench.joined(away).unwrap().unwrap().members.len(), 2, "the static member has its place");
+    let present = bench.send(Request::Join(patient("")));
+    bench.wait(5_000);
+    let joined = bench.joined(present).unwrap().unwrap();
+    assert_eq!(joined.members.iter().filter(|member| member.member == first).count(), 1);
+    assert_eq!(joined.members.len(), 2, "the other that was away is gone");
 }

@@ -55,7 +55,9 @@ fn a_producer_that_names_what_it_has_goes_on_and_may_ask_twice() {
     let first = bench.init(None).unwrap();
     let second = bench.init(Some(first)).unwrap();
     assert_eq!((second, bench.init(Some(first))), (producer(0, 1), Ok(second)), "the answer was lost, it asks again");
+    assert_eq!(bench.end(first, Decision::Abort, Version::V2), Err(Refusal::ProducerFenced), "its epoch was not bumped by an end");
     assert_eq!(bench.add(second, 0, Version::V1), Ok(()));
+    assert_eq!(bench.end(second, Decision::Commit, Version::V1), Ok(second));
     assert_eq!(bench.init(Some(first)), Err(Refusal::ProducerFenced), "who uses the new epoch knows it");
 }
 
