@@ -1,2 +1,34 @@
-//! The `streamwright` binary.
-fn main() {}
+//! The `streamwright` binary: `dev` runs a folder of manifests in one process, `status` shows how that goes.
+
+mod dev;
+mod show;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Declared topics and exactly-once streaming SQL, spoken to with any Kafka client.
+#[derive(Parser)]
+#[command(name = "streamwright", version, about)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every Topic and Pipeline found in a folder, in this process.
+    Dev(dev::Arguments),
+    /// Show topics and pipelines of a `streamwright dev`, from its data folder.
+    Status(show::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match CommandLine::parse().command {
+        Command::Dev(arguments) => dev::run(arguments),
+        Command::Status(arguments) => show::run(&arguments),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,48 @@
+//! `streamwright status`: what a `streamwright dev` says of itself, from its data folder.
+
+use anyhow::Context;
+use std::{io::Write, path::PathBuf, process::ExitCode};
+
+use crate::dev::{
+    folder,
+    status::{self, Overview},
+    table,
+};
+
+/// Arguments of `streamwright status`.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Arguments {
+    /// The data folder.
+    #[arg(long, default_value = ".streamwright")]
+    data_dir: PathBuf,
+    /// As a table for people, or as JSON.
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Output {
+    Table,
+    Json,
+}
+
+/// Prints it. Exit code 1 where no process runs on the folder: what is printed is then how it was.
+///
+/// # Errors
+/// Where there is no status.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let path = arguments.data_dir.join(status::FILE);
+    let text = std::fs::read(&path).with_context(|| format!("{}: is there a streamwright dev with this --data-dir?", path.display()))?;
+    let overview: Overview = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
+    let is_running = folder::holder(&arguments.data_dir) == Some(overview.pid) && PathBuf::from(format!("/proc/{}", overview.pid)).exists();
+    let text = match arguments.output {
+        Output::Json => String::from_utf8_lossy(&text).into_owned() + "\n",
+        Output::Table => table::render(&overview, usize::MAX),
+    };
+    // A reader that has seen enough is no error.
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    if !is_running {
+        eprintln!("no process runs on {}: this is how it was", arguments.data_dir.display());
+    }
+    Ok(if is_running { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
