@@ -119,9 +119,12 @@ impl Broker {
     pub async fn apply(&self, desired: DesiredBroker) -> Result<(), StartError> {
         let shared = Arc::clone(&self.shared);
         let applied = tokio::task::spawn_blocking(move || shared.topics.apply(&desired)).await;
-        applied
-            .map_err(|reason| StartError::Inside(reason.to_string()))?
-            .map_err(|error: TopicsError| StartError::Topics(error.to_string()))
+        let gone = applied.map_err(|reason| StartError::Inside(reason.to_string()))?;
+        let gone = gone.map_err(|error: TopicsError| StartError::Topics(error.to_string()))?;
+        if !gone.is_empty() {
+            self.shared.groups.act(move |groups| groups.on_topics_deleted(&gone));
+        }
+        Ok(())
     }
 
     /// What is, now.

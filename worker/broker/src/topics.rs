@@ -116,13 +116,15 @@ impl Topics {
         Ok(self.publish(next))
     }
 
-    /// Goes towards a desired state; an older one than the newest seen is ignored. Blocks.
-    pub(crate) fn apply(&self, desired: &DesiredBroker) -> Result<(), TopicsError> {
+    /// Goes towards a desired state, and gives the topics that went; an older state than the newest seen is ignored. Blocks.
+    pub(crate) fn apply(&self, desired: &DesiredBroker) -> Result<Vec<TopicName>, TopicsError> {
         let mut changing = self.changing();
         if desired.generation < changing.generation {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let (next, problems) = reconcile(&self.now(), desired, random::topic_id);
+        let before = self.now();
+        let (next, problems) = reconcile(&before, desired, random::topic_id);
+        let gone = before.topics().map(|topic| &topic.name).filter(|name| next.get(name.as_str()).is_none()).cloned().collect();
         self.file.save(&self.cluster_id, desired.generation, &next)?;
         changing.generation = desired.generation;
         changing.auto_create = desired.auto_create_topics;
@@ -134,7 +136,7 @@ impl Topics {
             changing.problems.extend(desired.topics.iter().map(|topic| (topic.name.clone(), problem.clone())));
             return Err(reason.into());
         }
-        Ok(())
+        Ok(gone)
     }
 
     /// Makes and configures the partitions that `catalogue` has, and removes those that no topic has any more.

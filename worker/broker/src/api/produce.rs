@@ -25,6 +25,8 @@ use crate::{
 
 /// The first version whose produce adds its partition to the transaction by itself (KIP-890).
 const IMPLICIT_ADD_VERSION: i16 = 12;
+/// The first version that knows TRANSACTION_ABORTABLE (KIP-890).
+const ABORTABLE_VERSION: i16 = 11;
 /// The first version that may carry zstd (KIP-110).
 const ZSTD_VERSION: i16 = 7;
 
@@ -223,7 +225,11 @@ async fn verify(
     };
     verified.map(|()| Some(guard)).map_err(|refusal| {
         // Producers know this fence from Produce by its older name.
-        let refusal = if refusal == Refusal::ProducerFenced { Refusal::InvalidProducerEpoch } else { refusal };
+        let refusal = match refusal {
+            Refusal::ProducerFenced => Refusal::InvalidProducerEpoch,
+            Refusal::TransactionAbortable if producing.call.version < ABORTABLE_VERSION => Refusal::InvalidTxnState,
+            refusal => refusal,
+        };
         Refused { code: errors::of_refusal(refusal), message: Some(refusal.to_string()) }
     })
 }

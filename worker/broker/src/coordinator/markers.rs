@@ -120,7 +120,8 @@ impl MarkerWriter {
         self.runtime.spawn(async move {
             let answer = ended.await;
             round.settle(|left| match answer {
-                Some(Response::EndTransaction(Ok(()))) => {}
+                // An epoch that has been left behind: this transaction ended long ago, as a marker that is sent again may find.
+                Some(Response::EndTransaction(Ok(()) | Err(Refusal::InvalidProducerEpoch))) => {}
                 Some(Response::EndTransaction(Err(Refusal::TransactionCoordinatorFenced))) => left.is_fenced = true,
                 _ => drop(left.failed_groups.insert(partition)),
             });
