@@ -46,7 +46,8 @@ fn numbers(printed: &str) -> Vec<(&str, &str)> {
             let rest = &printed[at + key.len()..];
             let value = rest[..rest.find([',', ' ', '}']).unwrap_or(rest.len())].trim_end_matches(')');
             let value = value.rsplit('(').next().unwrap_or_default();
-            if rest.starts_with('[') {
+            // Lists of newtypes, and bytes and text that happen to look like numbers, are not meant.
+            if rest.starts_with(['[', '"']) || rest.starts_with("b\"") || rest.starts_with("Some(") {
                 continue;
             }
             if value == "true" || value == "false" || value.parse::<i64>().is_ok() {
