@@ -125,3 +125,6 @@ impl PinJob {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

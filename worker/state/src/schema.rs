@@ -217,3 +217,6 @@ pub(crate) fn rows_bytes(batch: &RecordBatch) -> u64 {
     let of = |column: &Arc<dyn Array>| column.to_data().get_slice_memory_size().expect("flat types have a size");
     batch.columns().iter().map(of).sum::<usize>() as u64
 }
+
+#[cfg(test)]
+mod tests;

@@ -206,3 +206,6 @@ fn condemnation_id(life: Life, n: u64) -> u128 {
     let life = u128::from(life.producer_id.0 as u64) << 16 | u128::from(life.epoch.0 as u16);
     life << 48 | u128::from(n)
 }
+
+#[cfg(test)]
+mod tests;
