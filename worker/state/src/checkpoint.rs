@@ -172,7 +172,8 @@ impl Checkpoints {
         self.is_sealing = false;
         if let Ok(sealed) = sealed {
             for (at, manifest) in sealed.manifests {
-                let is_of = |hash: &&mut Hash| hash.claim == manifest.claim && matches!(hash.checkpoint, Stage::Sealing(_));
+                // One that was released meanwhile is not being sealed any more, even if it was adopted again.
+                let is_of = |hash: &&mut Hash| matches!(hash.checkpoint, Stage::Sealing(_));
                 if let Some(hash) = self.hashes.get_mut(&manifest.hash).filter(is_of) {
                     hash.checkpoint = Stage::Sealed(at, manifest);
                 }

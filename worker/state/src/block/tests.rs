@@ -121,11 +121,16 @@ fn uncompressed(raw: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_length_that_the_bytes_do_not_pay_for_is_refused_before_it_is_allocated() {
-    let mut block = encode_block(&some_rows(1000)).to_vec();
+    let block = encode_block(&some_rows(1000));
     assert_eq!(block[0], 1, "the block is compressed");
-    for claim in [u32::MAX, (64 << 20) + 1, block.len() as u32 * 256, 0, 1] {
-        block[4..8].copy_from_slice(&claim.to_le_bytes());
-        assert!(decode_block(&sealed(block.clone()), &schema()).is_err(), "claim {claim}");
+    let payload = &block[HEADER..];
+    let large = vec![0; 300 << 10];
+    for (payload, claim) in [(payload, u32::MAX as usize), (payload, payload.len() * LZ4_RATIO_MAX + 1), (&large, RAW_BYTES_MAX + 1)] {
+        let error = unpack(1, payload, claim).unwrap_err();
+        assert_eq!(error.to_string(), "block of state claims a length that it cannot have", "claim {claim}");
+    }
+    for claim in [0, 1, payload.len()] {
+        assert!(unpack(1, payload, claim).is_err(), "claim {claim}");
     }
 }
 

@@ -107,3 +107,15 @@ fn what_is_no_object_of_runs_is_named_and_stays() {
     assert_eq!(collect(&mut collector, &store, Instant::now() + 9 * GRACE), None);
     assert!(store.head(&strange).unwrap().is_some());
 }
+
+#[test]
+fn what_a_dead_pod_condemned_is_forgotten_once_it_is_gone() {
+    let (mut collector, store, _) = collector();
+    let deads = names().condemned(life(0), 7);
+    store.put_if_absent(&deads, NameList::of([&names().object(life(0), 3)]).encode(), WriteId(2)).unwrap();
+    collector.sweep();
+    assert!(collect(&mut collector, &store, Instant::now()).is_some());
+    assert!(store.head(&deads).unwrap().is_some());
+    assert_eq!(collect(&mut collector, &store, Instant::now()), Some(None));
+    assert!(store.head(&deads).unwrap().is_none());
+}

@@ -25,3 +25,6 @@ pub(crate) use writer::{FinishedObject, ObjectWriter};
 pub(crate) const MAGIC: &[u8; 8] = b"SWRUNS01";
 /// Length and checksum of the footer, and the magic.
 pub(crate) const TRAILER_BYTES: u64 = 16;
+
+#[cfg(test)]
+mod tests;
