@@ -1,5 +1,7 @@
 //! The oracle on small files whose answers are written by hand.
 
+mod streaming;
+
 use std::io::Write;
 use std::path::Path;
 
