@@ -6,16 +6,13 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
-use coordinators::{
-    Refusal,
-    transactions::{AddPartitions, Producer, Request as TransactionRequest, Response as TransactionResponse, Version},
-};
-use log::{Append, AppendError, Appended, Origin, TopicPartitionId, Verification, VerificationGuard};
+use log::{Append, AppendError, Appended, Origin, TopicPartitionId, VerificationGuard};
 use records::BatchHeader;
 use tokio::sync::oneshot;
 use units::{Offset, TimestampMs, TopicPartition, TransactionalId};
 use wire::{Decoder, ErrorCode, ProduceRequest, ProduceResponse, Str, produce as p};
 
+use super::verification::{Needed, Word};
 use crate::{
     catalogue::Topic,
     clock,
@@ -23,18 +20,14 @@ use crate::{
     errors,
 };
 
-/// The first version whose produce adds its partition to the transaction by itself (KIP-890).
-const IMPLICIT_ADD_VERSION: i16 = 12;
-/// The first version that knows TRANSACTION_ABORTABLE (KIP-890).
-const ABORTABLE_VERSION: i16 = 11;
 /// The first version that may carry zstd (KIP-110).
 const ZSTD_VERSION: i16 = 7;
 
 /// Why a partition's batch was not written.
 #[derive(Clone, Debug)]
-struct Refused {
-    code: ErrorCode,
-    message: Option<String>,
+pub(super) struct Refused {
+    pub(super) code: ErrorCode,
+    pub(super) message: Option<String>,
 }
 
 impl From<ErrorCode> for Refused {
@@ -59,19 +52,14 @@ impl Gates {
     }
 }
 
-/// What is the same for all batches of a request.
-struct Producing {
-    call: Call,
-    transactional_id: Option<TransactionalId>,
-}
-
 pub(crate) fn begin(call: Call, gates: &mut Gates, decoder: &mut Decoder) -> Result<Begun, String> {
     let request = decode::<ProduceRequest>(decoder, call.version)?;
     let acks = request.acks;
     let (version, correlation_id) = (call.version, call.correlation_id);
     let transactional_id = request.transactional_id.as_deref().map(TransactionalId::from);
-    let producing = Arc::new(Producing { call, transactional_id });
-    let slots: Vec<_> = request.topic_data.into_iter().map(|topic| place_topic(&producing, gates, acks, topic)).collect();
+    let word = Arc::new(Word::new(call, transactional_id));
+    let slots: Vec<_> = request.topic_data.into_iter().map(|topic| place_topic(&word, gates, acks, topic)).collect();
+    tokio::spawn(async move { word.ask().await });
     let finish = async move {
         let mut responses = Vec::with_capacity(slots.len());
         for (mut response, slots) in slots {
@@ -117,14 +105,14 @@ impl Slot {
 }
 
 fn place_topic(
-    producing: &Arc<Producing>,
+    word: &Arc<Word>,
     gates: &mut Gates,
     acks: i16,
     wanted: p::TopicProduceData,
 ) -> (p::TopicProduceResponse, Vec<(units::PartitionId, Slot)>) {
-    let shared = &producing.call.shared;
+    let shared = &word.call.shared;
     let catalogue = shared.topics.now();
-    let by_id = producing.call.version >= 13;
+    let by_id = word.call.version >= 13;
     let topic = if by_id { catalogue.by_id(wanted.topic_id) } else { catalogue.get(&wanted.name) };
     let response = p::TopicProduceResponse { name: wanted.name, topic_id: wanted.topic_id, ..p::TopicProduceResponse::default() };
     let slots = wanted.partition_data.into_iter().map(|partition| {
@@ -135,9 +123,7 @@ fn place_topic(
                 shared.unknown_topics.asked(&response.name);
                 Slot::Refused(ErrorCode::UnknownTopicOrPartition.into())
             }
-            Some(topic) => {
-                place(producing, gates, topic, partition.index, partition.records.unwrap_or_default()).unwrap_or_else(Slot::Refused)
-            }
+            Some(topic) => place(word, gates, topic, partition.index, partition.records.unwrap_or_default()).unwrap_or_else(Slot::Refused),
         };
         (partition.index, slot)
     });
@@ -146,39 +132,35 @@ fn place_topic(
 }
 
 /// Checks one partition's batch and puts it on its way.
-fn place(producing: &Arc<Producing>, gates: &mut Gates, topic: &Topic, index: units::PartitionId, records: Bytes) -> Result<Slot, Refused> {
+fn place(word: &Arc<Word>, gates: &mut Gates, topic: &Topic, index: units::PartitionId, records: Bytes) -> Result<Slot, Refused> {
     let partition = topic.partition(index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let settings = topic.settings();
-    let header = check(&records, settings.max_message_bytes, producing.call.version)?;
+    let header = check(&records, settings.max_message_bytes, word.call.version)?;
     let batches = if settings.stamps_append_time { stamped(&records)? } else { records };
-    let shared = &producing.call.shared;
     let (sender, placed) = oneshot::channel();
     let slot = Slot::Pending(placed, settings.stamps_append_time);
     let turn = gates.before(partition);
-    let guard = if header.attributes.is_transactional() && turn.is_none() {
-        match shared.log.transaction_verification(partition, header.producer_id, header.producer_epoch) {
-            Ok(Verification::Ongoing) => None,
-            Ok(Verification::Needed(guard)) => Some(guard),
-            Err(error) => return Err(errors::of_read(&error).into()),
-        }
-    } else {
-        None
-    };
-    if turn.is_none() && guard.is_none() {
-        append(producing, partition, batches, None, sender);
+    let name = TopicPartition { topic: topic.name.clone(), partition: index };
+    let needed = if turn.is_some() { None } else { Some(word.needed(&header, partition, &name, true)?) };
+    if matches!(needed, Some(Needed::Nothing)) {
+        append(word, partition, batches, None, sender);
         return Ok(slot);
     }
     let (next, after) = oneshot::channel();
     gates.waiting.insert(partition, after);
-    let name = TopicPartition { topic: topic.name.clone(), partition: index };
-    let producing = Arc::clone(producing);
+    let word = Arc::clone(word);
     tokio::spawn(async move {
         if let Some(turn) = turn {
             // Whoever was before is in the log now, or was refused: either way it is our turn.
             let _ = turn.await;
         }
-        match verify(&producing, &header, partition, name, guard).await {
-            Ok(guard) => append(&producing, partition, batches, guard, sender),
+        let needed = needed.map_or_else(|| word.needed(&header, partition, &name, false), Ok);
+        let guard = match needed {
+            Ok(needed) => word.wait(needed, &header, name).await,
+            Err(refused) => Err(refused),
+        };
+        match guard {
+            Ok(guard) => append(&word, partition, batches, guard, sender),
             Err(refused) => drop(sender.send(Err(refused))),
         }
         let _ = next.send(());
@@ -186,68 +168,14 @@ fn place(producing: &Arc<Producing>, gates: &mut Gates, topic: &Topic, index: un
     Ok(slot)
 }
 
-/// Asks the coordinator where the log needs its word; gives the guard to append with.
-async fn verify(
-    producing: &Producing,
-    header: &BatchHeader,
-    partition: TopicPartitionId,
-    name: TopicPartition,
-    guard: Option<VerificationGuard>,
-) -> Result<Option<VerificationGuard>, Refused> {
-    let shared = &producing.call.shared;
-    if !header.attributes.is_transactional() {
-        return Ok(None);
-    }
-    let guard = match guard {
-        Some(guard) => guard,
-        None => match shared.log.transaction_verification(partition, header.producer_id, header.producer_epoch) {
-            Ok(Verification::Ongoing) => return Ok(None),
-            Ok(Verification::Needed(guard)) => guard,
-            Err(error) => return Err(errors::of_read(&error).into()),
-        },
-    };
-    let Some(transactional_id) = producing.transactional_id.clone() else {
-        return Err(Refused { code: ErrorCode::InvalidRequest, message: Some("a transactional batch without a transactional id".into()) });
-    };
-    let producer = Producer { id: header.producer_id, epoch: header.producer_epoch };
-    let verified = if producing.call.version >= IMPLICIT_ADD_VERSION {
-        let add = AddPartitions { transactional_id, producer, partitions: vec![name], version: Version::V2 };
-        match shared.transactions.request(TransactionRequest::AddPartitions(add)).await {
-            Some(TransactionResponse::AddPartitions(added)) => added,
-            _ => return Err(ErrorCode::CoordinatorNotAvailable.into()),
-        }
-    } else {
-        shared
-            .transactions
-            .read(move |transactions| transactions.verify_partition(&transactional_id, producer, &name))
-            .await
-            .ok_or(ErrorCode::CoordinatorNotAvailable)?
-    };
-    verified.map(|()| Some(guard)).map_err(|refusal| {
-        // Producers know this fence from Produce by its older name.
-        let refusal = match refusal {
-            Refusal::ProducerFenced => Refusal::InvalidProducerEpoch,
-            Refusal::TransactionAbortable if producing.call.version < ABORTABLE_VERSION => Refusal::InvalidTxnState,
-            refusal => refusal,
-        };
-        Refused { code: errors::of_refusal(refusal), message: Some(refusal.to_string()) }
-    })
-}
-
-fn append(
-    producing: &Producing,
-    partition: TopicPartitionId,
-    batches: Bytes,
-    guard: Option<VerificationGuard>,
-    placed: oneshot::Sender<Placed>,
-) {
+fn append(word: &Word, partition: TopicPartitionId, batches: Bytes, guard: Option<VerificationGuard>, placed: oneshot::Sender<Placed>) {
     let append = Append { batches, origin: Origin::Producer { guard }, leader_epoch: None };
     let done = Box::new(move |appended: Result<Appended, AppendError>| {
         let refused = |error: AppendError| Refused { code: errors::of_append(&error), message: Some(error.to_string()) };
         // A connection that closed no longer wants to know.
         let _ = placed.send(appended.map_err(refused));
     });
-    producing.call.shared.log.append(partition, append, done);
+    word.call.shared.log.append(partition, append, done);
 }
 
 /// What Kafka checks of a produced batch without looking inside: exactly one whole batch of format 2, its checksum, its size.

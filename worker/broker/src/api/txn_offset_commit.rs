@@ -1,5 +1,7 @@
 //! TxnOffsetCommit (28): a group's positions, visible if and when the transaction commits; fenced by the group's generation (KIP-447).
 
+use std::time::Instant;
+
 use coordinators::{
     Refusal,
     groups::{Generation, InstanceId, MemberId, Request, Response, StageOffsets},
@@ -8,7 +10,10 @@ use coordinators::{
 use units::{GroupId, TransactionalId};
 use wire::{TxnOffsetCommitRequest, TxnOffsetCommitResponse, txn_offset_commit as t};
 
-use super::offset_commit::{Position, codes, known};
+use super::{
+    offset_commit::{Position, codes, known},
+    verification::{BUSY_PATIENCE, BUSY_PAUSE},
+};
 use crate::dispatch::Call;
 
 /// The first version that adds its group to the transaction by itself (KIP-890).
@@ -58,10 +63,16 @@ async fn belongs(call: &Call, group: &GroupId, transactional_id: &TransactionalI
     let shared = &call.shared;
     if call.version >= IMPLICIT_ADD_VERSION {
         let add = AddGroup { transactional_id: transactional_id.clone(), producer, group: group.clone(), version: Version::V2 };
-        return match shared.transactions.request(TransactionRequest::AddGroup(add)).await {
-            Some(TransactionResponse::AddGroup(added)) => added,
-            _ => Err(Refusal::CoordinatorNotAvailable),
-        };
+        let until = Instant::now() + BUSY_PATIENCE;
+        loop {
+            match shared.transactions.request(TransactionRequest::AddGroup(add.clone())).await {
+                Some(TransactionResponse::AddGroup(Err(Refusal::ConcurrentTransactions))) if Instant::now() < until => {
+                    tokio::time::sleep(BUSY_PAUSE).await
+                }
+                Some(TransactionResponse::AddGroup(added)) => return added,
+                _ => return Err(Refusal::CoordinatorNotAvailable),
+            }
+        }
     }
     let (transactional_id, group) = (transactional_id.clone(), group.clone());
     shared

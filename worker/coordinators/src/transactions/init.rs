@@ -52,13 +52,17 @@ impl Transactions {
             return Err(Refusal::ConcurrentTransactions);
         }
         let stored = self.stored(&id).cloned();
-        let decision = stored.as_ref().map_or(Ok(Decision::NewId { previous: None }), |stored| decide(stored, init.current))?;
+        let has_asked = init.current.is_some() && self.asked.get(&id) == init.current.as_ref();
+        let decision = stored.as_ref().map_or(Ok(Decision::NewId { previous: None }), |stored| decide(stored, init.current, has_asked))?;
         let (producer, previous) = match decision {
             Decision::Fence if self.is_broken(Rule::InitAbortsOpen) => {
                 let producer = stored.as_ref().expect("something is open").producer;
                 (Producer { epoch: bumped(producer.epoch), ..producer }, None)
             }
             Decision::Fence => {
+                if let Some(current) = init.current {
+                    self.asked.insert(id.clone(), current);
+                }
                 self.fence(now, &id, Some(Decider::Init(token)));
                 return Ok(());
             }
@@ -76,6 +80,7 @@ impl Transactions {
                 None => return self.wait_for_ids(token, Request::InitProducer(init)),
             },
         };
+        self.asked.remove(&id);
         let stored = Stored {
             producer,
             previous,
@@ -133,8 +138,10 @@ impl Transactions {
 
 /// What a producer that says it has `current` gets. Stricter than Kafka in one point: who names an epoch that is not the present one does
 /// not abort what is open, so a fence that names what it saw never hits a producer that came back (KIP-360).
-fn decide(stored: &Stored, current: Option<Producer>) -> Result<Decision, Refusal> {
-    let is_present = current.is_none_or(|current| current == stored.producer);
+///
+/// `has_asked`: this very producer asked before, what it had open was aborted for it, and nobody has got an epoch since.
+fn decide(stored: &Stored, current: Option<Producer>, has_asked: bool) -> Result<Decision, Refusal> {
+    let is_present = has_asked || current.is_none_or(|current| current == stored.producer);
     match stored.state {
         TransactionState::PrepareCommit | TransactionState::PrepareAbort => Err(Refusal::ConcurrentTransactions),
         TransactionState::Ongoing if is_present => Ok(Decision::Fence),

@@ -67,6 +67,8 @@ pub struct Transactions {
     producer_ids: ProducerIds,
     /// Requests that wait for producer ids to be reserved.
     waiting: VecDeque<(Token, Request)>,
+    /// Producers that named themselves when they had an open transaction aborted: told to ask again, they are known by what they had then.
+    asked: BTreeMap<TransactionalId, Producer>,
     timers: Timers<Timer>,
     outputs: VecDeque<Intention>,
     #[cfg(test)]
@@ -153,6 +155,7 @@ impl Transactions {
             next_round: 0,
             producer_ids: ProducerIds::new(config.broker),
             waiting: VecDeque::new(),
+            asked: BTreeMap::new(),
             timers: Timers::default(),
             outputs: VecDeque::new(),
             config,

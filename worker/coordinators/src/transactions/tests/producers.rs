@@ -86,7 +86,10 @@ fn a_fence_that_names_another_epoch_leaves_what_is_open_alone() {
     assert_eq!(bench.state(), TransactionState::Ongoing);
     assert_eq!(bench.init(Some(present)), Err(Refusal::ConcurrentTransactions));
     assert_eq!(bench.state(), TransactionState::CompleteAbort);
-    assert_eq!(bench.init(Some(present)), Err(Refusal::ProducerFenced), "so a fencer knows that it is done");
+    assert_eq!(bench.init(Some(present)), Ok(producer(0, 3)), "who was told to ask again is known by what it had (KIP-360)");
+    assert_eq!(bench.end(present, Decision::Commit, Version::V2), Err(Refusal::ProducerFenced), "and what it had is fenced");
+    bench.init(None).unwrap();
+    assert_eq!(bench.init(Some(present)), Err(Refusal::ProducerFenced), "but not once somebody has come after it");
 }
 
 #[test]
