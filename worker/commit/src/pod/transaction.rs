@@ -172,7 +172,9 @@ impl<B: Clone> Pod<B> {
         assert!(!burst.hashes.is_empty(), "every commit has a witness in a state partition");
         assert!(burst.exchanges.iter().all(|&(_, hash, _)| touched(hash)), "rows taken from an exchange are witnessed in their state");
         let due = std::mem::take(&mut transaction.content);
-        let Content::Awaited(manifests) = due else { unreachable!("looked at above") };
+        let Content::Awaited(mut manifests) = due else { unreachable!("looked at above") };
+        // A floor may move only with the manifest that makes what is below it superfluous.
+        manifests.retain(|manifest| burst.hashes.iter().any(|touched| touched.hash == manifest.hash && touched.manifest));
         transaction.content = Content::Burst(burst, manifests);
         (transaction.step, transaction.ask) = (Step::Produce, Ask::Now);
     }

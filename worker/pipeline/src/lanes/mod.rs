@@ -1,0 +1,147 @@
+//! Lanes: threads that compute, shared by all pipelines of the process. A lane never waits for anything but its mailbox.
+
+mod flight;
+
+use std::{
+    collections::HashMap,
+    num::NonZeroUsize,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+pub(crate) use flight::{Flight, Load};
+
+use crate::worker::{Message, Worker};
+
+/// What a lane is told.
+enum Mail {
+    /// A pipeline begins here.
+    Install(u64, Box<Worker>),
+    /// A pipeline ends here; what is still in the mailbox for it is dropped.
+    Remove(u64),
+    /// Work for a pipeline.
+    Work(u64, Load<Message>),
+}
+
+/// All lanes of the process. Cheap to clone; the threads end when the last clone is dropped.
+#[derive(Clone)]
+pub struct Lanes(Arc<Shared>);
+
+struct Shared {
+    mailboxes: Vec<mpsc::Sender<Mail>>,
+    next_pipeline: AtomicU64,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Lanes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lanes").field("count", &self.0.mailboxes.len()).finish_non_exhaustive()
+    }
+}
+
+impl Default for Lanes {
+    /// A lane for each core that the process may use.
+    fn default() -> Self {
+        Self::new(thread::available_parallelism().map_or(1, NonZeroUsize::get))
+    }
+}
+
+impl Lanes {
+    /// This many lanes, at least one.
+    ///
+    /// # Panics
+    /// Where the system gives no thread.
+    #[must_use]
+    pub fn new(count: usize) -> Self {
+        let (mailboxes, threads) = (0..count.max(1)).map(start_lane).unzip();
+        Self(Arc::new(Shared { mailboxes, next_pipeline: AtomicU64::new(0), threads: Mutex::new(threads) }))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.mailboxes.len()
+    }
+
+    /// A place for one pipeline on every lane; its workers come with [`Mailboxes::install`].
+    pub(crate) fn prepare(&self) -> Mailboxes {
+        let pipeline = self.0.next_pipeline.fetch_add(1, Ordering::Relaxed);
+        Mailboxes { lanes: self.0.mailboxes.clone(), pipeline, flight: Arc::new(Flight::default()) }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.mailboxes.clear();
+        let threads = self.threads.get_mut().map(std::mem::take).unwrap_or_default();
+        // The last clone may be dropped on a lane: a thread cannot wait for itself.
+        let own = thread::current().id();
+        threads.into_iter().filter(|lane| lane.thread().id() != own).for_each(|lane| drop(lane.join()));
+    }
+}
+
+fn start_lane(number: usize) -> (mpsc::Sender<Mail>, thread::JoinHandle<()>) {
+    let (sender, mailbox) = mpsc::channel();
+    let lane = thread::Builder::new().name(format!("lane-{number}")).spawn(move || run(&mailbox)).expect("the system gives a thread");
+    (sender, lane)
+}
+
+fn run(mailbox: &mpsc::Receiver<Mail>) {
+    let mut workers: HashMap<u64, Box<Worker>> = HashMap::new();
+    while let Ok(mail) = mailbox.recv() {
+        match mail {
+            Mail::Install(pipeline, worker) => drop(workers.insert(pipeline, worker)),
+            Mail::Remove(pipeline) => drop(workers.remove(&pipeline)),
+            Mail::Work(pipeline, load) => {
+                let Some(worker) = workers.get_mut(&pipeline) else { continue };
+                // A bug in one pipeline's operators must not stop the others'.
+                if catch_unwind(AssertUnwindSafe(|| load.deliver(|message| worker.handle(message)))).is_err() {
+                    workers.remove(&pipeline).iter().for_each(|worker| worker.fail("a lane panicked: this is a bug, see the log"));
+                }
+            }
+        }
+    }
+}
+
+/// One pipeline's way to its workers. Dropping all clones does not end the workers: see [`Mailboxes::remove`].
+#[derive(Clone)]
+pub(crate) struct Mailboxes {
+    lanes: Vec<mpsc::Sender<Mail>>,
+    pipeline: u64,
+    flight: Arc<Flight>,
+}
+
+impl Mailboxes {
+    pub(crate) fn count(&self) -> usize {
+        self.lanes.len()
+    }
+
+    /// Gives each lane its worker, in order.
+    pub(crate) fn install(&self, workers: Vec<Worker>) {
+        for (mailbox, worker) in self.lanes.iter().zip(workers) {
+            // A lane ends only after the last sender is gone, and here is one.
+            let _ = mailbox.send(Mail::Install(self.pipeline, Box::new(worker)));
+        }
+    }
+
+    /// What is under way on the lanes.
+    pub(crate) fn flight(&self) -> &Arc<Flight> {
+        &self.flight
+    }
+
+    /// Sends to one lane; messages of one sender arrive in order. `bytes` count as under way until the message is handled.
+    pub(crate) fn send(&self, lane: usize, message: Message, bytes: usize) {
+        let load = self.flight.load(message, bytes);
+        let _ = self.lanes[lane].send(Mail::Work(self.pipeline, load));
+    }
+
+    /// Ends the pipeline's workers.
+    pub(crate) fn remove(&self) {
+        self.lanes.iter().for_each(|lane| drop(lane.send(Mail::Remove(self.pipeline))));
+    }
+}
