@@ -1,25 +1,26 @@
 //! A `streamwright dev` process of the test's own: started on a free port, killed when the test wants it, gone when the test ends.
 
 use std::{
-    io::{BufRead, BufReader},
+    collections::BTreeSet,
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc,
+    sync::{Arc, Condvar, Mutex, mpsc},
     time::{Duration, Instant},
 };
 
 /// How long a start, a stop or a status may take before the test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The binary under test: beside the test's own executable, where cargo puts it.
+/// A binary of the workspace: beside the test's own executable, where cargo puts it.
 ///
 /// # Panics
 /// Where it was not built: `cargo build --workspace` first.
 #[must_use]
-pub fn binary() -> PathBuf {
+pub fn built(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("a test knows its executable");
     let folder = own.parent().and_then(Path::parent).expect("a test lies in target/PROFILE/deps");
-    let binary = folder.join("streamwright");
+    let binary = folder.join(name);
     assert!(binary.is_file(), "{} is not built: run cargo build --workspace first", binary.display());
     binary
 }
@@ -31,6 +32,27 @@ pub struct Server {
     pub bootstrap: String,
     manifests: PathBuf,
     data: PathBuf,
+    commits: Arc<Commits>,
+}
+
+/// Commits of pipelines whose records are written and that have not ended, as the log says.
+#[derive(Default)]
+struct Commits {
+    under_way: Mutex<BTreeSet<String>>,
+    changed: Condvar,
+}
+
+impl Commits {
+    fn note(&self, line: &str) {
+        let written = line.contains("a commit's records are written");
+        if !written && !line.contains("a commit has ended") {
+            return;
+        }
+        let id = line.split_whitespace().find(|word| word.contains("id=")).unwrap_or_default().to_owned();
+        let mut under_way = self.under_way.lock().expect("nobody panics with it");
+        let _ = if written { under_way.insert(id) } else { under_way.remove(&id) };
+        self.changed.notify_all();
+    }
 }
 
 impl Server {
@@ -44,21 +66,25 @@ impl Server {
     }
 
     fn start_at(manifests: &Path, data: &Path, listen: &str) -> Self {
-        let mut child = Command::new(binary())
+        let mut child = Command::new(built("streamwright"))
             .arg("dev")
             .arg(manifests)
             .args(["--listen", listen, "--data-dir"])
             .arg(data)
+            .env("RUST_LOG", "info,streamwright_pipeline::sender=debug")
             .stdout(Stdio::piped())
-            .stderr(std::fs::File::options().create(true).append(true).open(data.with_extension("log")).expect("the log file opens"))
+            .stderr(Stdio::piped())
             .spawn()
             .expect("streamwright starts");
+        let commits = Arc::new(Commits::default());
+        let log = std::fs::File::options().create(true).append(true).open(data.with_extension("log")).expect("the log file opens");
+        keep_log(child.stderr.take().expect("stderr is piped"), log, Arc::clone(&commits));
         let lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
         let bootstrap = wait_until_serving(lines).unwrap_or_else(|reason| {
             let _ = child.kill();
             panic!("{reason}; its log: {}", std::fs::read_to_string(data.with_extension("log")).unwrap_or_default())
         });
-        Self { child, bootstrap, manifests: manifests.into(), data: data.into() }
+        Self { child, bootstrap, manifests: manifests.into(), data: data.into(), commits }
     }
 
     /// SIGKILL, and a start on the same data and port.
@@ -77,6 +103,43 @@ impl Server {
         self.child.wait().expect("a killed child can be waited for");
     }
 
+    /// Lets it run for so long.
+    ///
+    /// # Panics
+    /// Where it ends by itself.
+    pub fn run_for(&mut self, duration: Duration) {
+        let until = Instant::now() + duration;
+        while Instant::now() < until {
+            assert!(self.child.try_wait().expect("a child can be asked").is_none(), "streamwright ended by itself");
+            std::thread::park_timeout(until.saturating_duration_since(Instant::now()));
+        }
+    }
+
+    /// Returns when a pipeline has written the records of a commit and has not ended it; or after a second without commits.
+    ///
+    /// # Panics
+    /// Never: nobody panics while noting commits.
+    pub fn wait_for_commit(&self) {
+        let under_way = self.commits.under_way.lock().expect("nobody panics with it");
+        let wait = self.commits.changed.wait_timeout_while(under_way, Duration::from_secs(1), |under_way| under_way.is_empty());
+        drop(wait.expect("nobody panics with it"));
+    }
+
+    /// Whether a commit was between its records and its end when the process was last heard of.
+    ///
+    /// # Panics
+    /// Never: nobody panics while noting commits.
+    #[must_use]
+    pub fn was_committing(&self) -> bool {
+        !self.commits.under_way.lock().expect("nobody panics with it").is_empty()
+    }
+
+    /// The newest `status.json`; `None` before the first.
+    #[must_use]
+    pub fn status(&self) -> Option<serde_json::Value> {
+        std::fs::read(self.data.join("status.json")).ok().and_then(|text| serde_json::from_slice(&text).ok())
+    }
+
     /// Process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -91,8 +154,7 @@ impl Server {
     pub fn wait_for_status(&self, patience: Duration, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
         let until = Instant::now() + patience;
         loop {
-            let status = std::fs::read(self.data.join("status.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
-            match status {
+            match self.status() {
                 Some(status) if wanted(&status) => return status,
                 status if Instant::now() > until => panic!("status did not get there within {patience:?}: {status:#?}"),
                 _ => std::thread::park_timeout(Duration::from_millis(50)),
@@ -105,6 +167,16 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Copies the log to its file, line by line, and notes commits.
+fn keep_log(stderr: std::process::ChildStderr, mut file: std::fs::File, commits: Arc<Commits>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            commits.note(&line);
+            let _ = writeln!(file, "{line}");
+        }
+    });
 }
 
 /// Reads the front matter until the line `try …`, and gives the address after `kafka`. A thread goes on reading, so that the pipe never fills.

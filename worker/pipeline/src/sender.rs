@@ -122,7 +122,9 @@ impl Task {
             return Ok(Vec::new());
         }
         self.has_sent = true;
-        self.producer().send(&mut batches).await
+        let offsets = self.producer().send(&mut batches).await?;
+        tracing::debug!(id = %self.id, batches = offsets.len(), "a commit's records are written");
+        Ok(offsets)
     }
 
     async fn name(&mut self, generation: &Generation, offsets: &[GroupOffset]) -> Result<(), TransactionError> {
@@ -140,6 +142,7 @@ impl Task {
             return Ok(());
         }
         self.producer().end(true).await?;
+        tracing::debug!(id = %self.id, "a commit has ended");
         self.has_sent = false;
         Ok(())
     }
