@@ -7,7 +7,7 @@ use std::{
 };
 
 use arrow::datatypes::{DataType, Field};
-use commit::{ExchangeIndex, HashPartition, Input, SourceIndex};
+use commit::{DataLoss, ExchangeIndex, HashPartition, Input, SourceIndex};
 use control::{DesiredPipeline, InternalUse};
 use flow::{hash::hash_partition, watermark::Upstream, window::FinalAggregate};
 use sql::{FileTable, Operator, Plan, SourceFrom};
@@ -79,12 +79,20 @@ pub(crate) struct Program {
     pub(crate) hash_partitions: u32,
     pub(crate) state_topic: Option<TopicName>,
     pub(crate) sources: Vec<SourcePartition>,
+    index_of_source: BTreeMap<TopicPartition, SourceIndex>,
     pub(crate) topics: Vec<SourceTopic>,
     pub(crate) files: Vec<SourceFile>,
     pub(crate) aggregates: Vec<Aggregate>,
     pub(crate) sinks: Vec<Sink>,
     pub(crate) schemas: Arc<BTreeMap<OperatorId, OperatorSchema>>,
+    /// How far a source partition may run ahead of the slowest in event time, in milliseconds.
+    pub(crate) most_ahead_ms: i64,
 }
+
+/// A source partition may always be so much ahead of others.
+const AHEAD_MS_LEAST: i64 = 3_600_000;
+/// It may be ahead by so many of the plan's greatest windows.
+const AHEAD_WINDOWS: i64 = 4;
 
 /// A plan cannot be run by this version: a bug, since the planner lets nothing through that cannot.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +105,7 @@ impl Program {
         let state_topic = desired.state_topic().map(|topic| topic.name.clone());
         let hash_partitions = if state_topic.is_some() { desired.layout.max_parallelism() } else { 1 };
         let (topics, sources) = source_topics(&plan, partitions);
+        let index_of_source = (0..).map(SourceIndex).zip(&sources).map(|(index, source)| (source.at.clone(), index)).collect();
         let files = source_files(&plan, hash_partitions);
         let aggregates = aggregates(&plan, &desired, &topics, &sources, hash_partitions);
         let sink = |(node, sink): (usize, &sql::Sink)| Sink {
@@ -107,7 +116,23 @@ impl Program {
         let sinks = plan.sinks().map(sink).collect();
         let schemas = Arc::new(schemas(&plan, &aggregates, &files, hash_partitions)?);
         let layout = desired.layout.to_string().into();
-        Ok(Self { plan, layout, hash_partitions, state_topic, sources, topics, files, aggregates, sinks, schemas, desired })
+        let greatest = plan.aggregates().map(|(_, aggregate)| aggregate.windows.window().size_ms).max().unwrap_or(0);
+        let most_ahead_ms = greatest.saturating_mul(AHEAD_WINDOWS).max(AHEAD_MS_LEAST);
+        Ok(Self {
+            plan,
+            layout,
+            hash_partitions,
+            state_topic,
+            sources,
+            index_of_source,
+            topics,
+            files,
+            aggregates,
+            sinks,
+            schemas,
+            most_ahead_ms,
+            desired,
+        })
     }
 
     /// Whether nothing is ever to come once the files are read.
@@ -144,7 +169,32 @@ impl Program {
 
     /// The source partition of this name.
     pub(crate) fn source(&self, at: &TopicPartition) -> Option<SourceIndex> {
-        self.sources.iter().position(|source| source.at == *at).map(|index| SourceIndex(u32::try_from(index).unwrap_or(u32::MAX)))
+        self.index_of_source.get(at).copied()
+    }
+
+    /// What was lost, by the names that people know, and what to do.
+    pub(crate) fn in_words(&self, loss: &DataLoss) -> String {
+        let name = |input: Input| self.place(input).map_or_else(|| input.to_string(), |at| at.to_string());
+        let what = match loss {
+            DataLoss::StateBehind { hash, state, group } => {
+                let at = name(Input::State(*hash));
+                format!(
+                    "{at} ends at commit {} of this pipeline, but its group's offsets know commit {}: the topic has lost records",
+                    state.0, group.0
+                )
+            }
+            DataLoss::PositionAhead { input, group, state } => {
+                format!("{}: the group's offset is {group}, but the state has seen rows only up to {state}", name(*input))
+            }
+            DataLoss::RecordsGone { input, needed, log_start, log_end } => {
+                let at = name(*input);
+                format!("{at}: records from offset {needed} on were not read yet, but the topic holds only {log_start} to {log_end}")
+            }
+            DataLoss::Trimmed { hash, log_start, needed } => {
+                format!("{} starts at offset {log_start}, but its records from {needed} on are needed", name(Input::State(*hash)))
+            }
+        };
+        format!("{what}; nothing is skipped: bring the data back, or let the pipeline begin anew with allowStateLoss")
     }
 
     /// The lane of each hash partition, of so many lanes: contiguous ranges.

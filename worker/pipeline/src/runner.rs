@@ -201,6 +201,11 @@ impl Supervisor {
         match ended {
             _ if asked_to_end => Next::End,
             Ended::Stopped(StopReason::Asked) => Next::Again,
+            // Coming back would fence the other process in turn, for ever.
+            Ended::Stopped(reason @ StopReason::Fenced(_)) => {
+                self.status.failed(problem_of(&reason));
+                Next::Wait
+            }
             Ended::Stopped(reason) => Next::Later(problem_of(&reason)),
             Ended::Failed(problem) => Next::Later(problem),
         }

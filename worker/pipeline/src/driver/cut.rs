@@ -82,6 +82,7 @@ impl Driver {
             }
             self.report.rows_in += lane.rows_in.values().chain(lane.file_rows_in.values()).sum::<u64>();
         }
+        self.hold_back_the_fast();
         self.report.memory_bytes = lanes.iter().map(|lane| lane.state_bytes).sum();
         let moved = |(&source, slot): (&commit::SourceIndex, &mut super::sources::Source)| {
             std::mem::take(&mut slot.moved).then_some((source, slot.next))

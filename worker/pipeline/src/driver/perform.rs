@@ -1,7 +1,8 @@
 //! What the core wants, done.
 
 use client::GroupOffset;
-use commit::{CommitMark, Committed, Event, Intention, ManifestDue, NamedOffset, Ticket};
+use commit::{CommitMark, Committed, Event, Intention, ManifestDue, NamedOffset, StopReason, Ticket};
+use control::PipelineReason;
 use units::{LeaderEpoch, Offset};
 
 use super::{Driver, Ended, burst, burst::Payload, cut::Cutting};
@@ -36,6 +37,7 @@ impl Driver {
             Intention::Trim(positions) => self.trim(positions),
             Intention::Reset(why) => self.reset(&why),
             Intention::Leave(ticket) => self.leave(ticket),
+            Intention::Stopped(StopReason::DataLoss(loss)) => self.fail(PipelineReason::DataLoss, self.program.in_words(&loss)),
             Intention::Stopped(reason) => drop(self.ended.get_or_insert(Ended::Stopped(reason))),
         }
     }
@@ -96,7 +98,7 @@ impl Driver {
             }
         }
         for &(source, position) in &committing.sources {
-            self.source_moved(source, position);
+            self.source_committed(source, position);
         }
         self.report.committed(&committing, manifests);
         self.note_end();

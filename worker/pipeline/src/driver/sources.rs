@@ -5,7 +5,10 @@ use std::sync::Arc;
 use client::FetchError;
 use commit::{Event, Input, Route, SourceIndex};
 use control::PipelineReason;
-use flow::files::{FilePosition, FileReader, FileRows};
+use flow::{
+    files::{FilePosition, FileReader, FileRows},
+    watermark::NOTHING_MS,
+};
 use tokio::sync::mpsc;
 use units::Offset;
 
@@ -35,6 +38,8 @@ pub(super) struct Source {
     /// Time of the last record that was dispatched, in milliseconds.
     pub(super) last_timestamp_ms: i64,
     pub(super) rows: u64,
+    /// Waits for others to catch up in event time.
+    is_held: bool,
 }
 
 impl Source {
@@ -50,6 +55,7 @@ impl Source {
             high_watermark: None,
             last_timestamp_ms: -1,
             rows: 0,
+            is_held: false,
         }
     }
 }
@@ -212,6 +218,26 @@ impl Driver {
         }
     }
 
+    /// Source partitions that have run ahead of others wait for them: reading on would only fill memory with open windows. Only one that
+    /// has rows to read is waited for; others hold windows open, but nobody back.
+    pub(super) fn hold_back_the_fast(&mut self) {
+        let most_ahead_ms = self.program.most_ahead_ms;
+        let has_rows = |source: &&Source| source.is_started && source.high_watermark.is_some_and(|high| source.next < high);
+        let least = self.sources.values().filter(has_rows).map(|source| source.watermark_ms).min();
+        let is_ahead = |watermark_ms: i64| least.is_some_and(|least| watermark_ms.saturating_sub(least) > most_ahead_ms);
+        let (mut held, mut freed) = (Vec::new(), Vec::new());
+        for (index, source) in &mut self.sources {
+            let hold = source.watermark_ms > NOTHING_MS && is_ahead(source.watermark_ms);
+            if hold != source.is_held {
+                source.is_held = hold;
+                let at = &self.program.sources[index.0 as usize].at;
+                if hold { held.push(at) } else { freed.push(at) }
+            }
+        }
+        self.fetcher.pause(held);
+        self.fetcher.resume(freed);
+    }
+
     /// Age of the oldest record that is not yet committed as processed, in milliseconds; `None` before anything is known.
     pub(super) fn lag_ms(&self) -> Option<i64> {
         let now = status::now().0;
@@ -223,8 +249,8 @@ impl Driver {
         self.sources.values().filter_map(of).max()
     }
 
-    /// A source's partition is among those read.
-    pub(super) fn source_moved(&mut self, source: SourceIndex, position: Offset) {
+    /// A commit holds this position.
+    pub(super) fn source_committed(&mut self, source: SourceIndex, position: Offset) {
         if let Some(slot) = self.sources.get_mut(&source) {
             slot.committed = position;
         }

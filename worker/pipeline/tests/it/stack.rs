@@ -23,7 +23,7 @@ pub const PATIENCE: Duration = Duration::from_secs(40);
 
 pub struct Stack {
     pub folder: tempfile::TempDir,
-    broker: Broker,
+    broker: Option<Broker>,
     pub store: Arc<dyn ObjectStore>,
     lanes: Lanes,
     topics: BTreeMap<TopicName, DesiredTopic>,
@@ -38,11 +38,34 @@ impl Stack {
         let config =
             BrokerConfig { initial_rebalance_delay: DurationMs(0), ..BrokerConfig::new(BrokerId(0), folder.path().join("broker"), listen) };
         let broker = Broker::start(config, store.clone()).await.expect("a broker");
-        Self { folder, broker, store, lanes: Lanes::new(2), topics: BTreeMap::new(), generation: 0 }
+        Self { folder, broker: Some(broker), store, lanes: Lanes::new(2), topics: BTreeMap::new(), generation: 0 }
+    }
+
+    fn broker(&self) -> &Broker {
+        self.broker.as_ref().expect("it is gone only while it restarts")
+    }
+
+    /// The broker goes, and comes back at the same address with what it had on disk.
+    pub async fn restart_broker(&mut self, away: Duration) {
+        let listen = self.broker().address();
+        self.broker.take().expect("it runs").shutdown().await;
+        tokio::time::sleep(away).await;
+        let config = BrokerConfig {
+            initial_rebalance_delay: DurationMs(0),
+            ..BrokerConfig::new(BrokerId(0), self.folder.path().join("broker"), listen)
+        };
+        self.broker = Some(Broker::start(config, self.store.clone()).await.expect("a broker"));
+        self.apply().await;
+    }
+
+    /// Nothing below these offsets is kept.
+    pub async fn delete_records(&self, topic: &str, partition: i32, before: i64) {
+        let admin = Admin::new(self.cluster().await);
+        admin.delete_records(&[(at(topic, partition), Offset(before))]).await.expect("records are deleted");
     }
 
     pub fn bootstrap(&self) -> String {
-        self.broker.address().to_string()
+        self.broker().address().to_string()
     }
 
     pub async fn cluster(&self) -> Cluster {
@@ -66,7 +89,7 @@ impl Stack {
             auto_create_topics: false,
             object_delete_grace: DurationMs(60_000),
         };
-        self.broker.apply(desired).await.expect("topics");
+        self.broker().apply(desired).await.expect("topics");
     }
 
     /// A desired pipeline with its internal topics made.
