@@ -69,11 +69,12 @@ impl House {
         let config =
             BrokerConfig { initial_rebalance_delay: DurationMs(0), ..BrokerConfig::new(BrokerId(0), folder.join("broker"), listen) };
         let broker = Broker::start(config, Arc::clone(&store)).await.map_err(explain)?;
+        let pipelines = Pipelines::new(broker.address(), store);
         Ok(Self {
             root,
-            pipelines: Pipelines::default(),
             folder,
             broker,
+            pipelines,
             manifests: Manifests { is_unknown: true, ..Manifests::default() },
             objects: saved.objects.clone(),
             memory: saved.memory.clone(),
@@ -155,7 +156,7 @@ impl House {
             self.broker.apply(desired.clone()).await?;
             self.applied = Some(desired);
         }
-        self.pipelines.follow(&pipelines);
+        self.pipelines.follow(pipelines);
         // An object that is gone is in no later report.
         said.retain(|report| report.is_gone);
         said.extend(reports);
@@ -231,10 +232,14 @@ impl House {
         self.overview.insert(overview)
     }
 
-    /// Last commits and checkpoints, then the broker: flushed, checkpointed, closed.
-    pub(crate) async fn stop(mut self) {
+    /// Ends the process: last commits and checkpoints, then the broker is flushed and closed. All is durable then, so threads that still hold
+    /// something are not waited for.
+    pub(crate) async fn stop(mut self) -> ! {
+        self.pipelines.stop().await;
         self.overview();
-        self.broker.shutdown().await;
+        let Self { broker, pipelines: _pipelines, folder: _folder, .. } = self;
+        broker.shutdown().await;
+        std::process::exit(0)
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) use arguments::Arguments;
 
 use anyhow::Context;
 use std::{
+    convert::Infallible,
     io::{IsTerminal, Write},
     process::ExitCode,
     time::Duration,
@@ -47,8 +48,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const LOOKS_PER_SETTLING: u64 = 2;
 /// Topics, pipelines and problems that the live table shows: it must fit a small terminal.
 const LIVE_ROWS_MAX: usize = 8;
-/// What a stop still waits for: threads that read a disk.
-const RUNTIME_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs until a signal says stop; or only checks.
 ///
@@ -60,12 +59,11 @@ pub(crate) fn run(mut arguments: Arguments) -> anyhow::Result<ExitCode> {
         return check::run(&arguments);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
-    let outcome = runtime.block_on(serve(arguments));
-    runtime.shutdown_timeout(RUNTIME_PATIENCE);
-    outcome
+    match runtime.block_on(serve(arguments))? {}
 }
 
-async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
+/// Comes back only where it cannot start: a stop ends the process.
+async fn serve(arguments: Arguments) -> anyhow::Result<Infallible> {
     let mut stop = stop::on_signal().context("listen for signals")?;
     let screen = Screen::default();
     logging::start(arguments.log_format, screen.clone());
@@ -106,8 +104,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
     screen.finish();
     tracing::info!("stopping; once more ends it at once");
-    house.stop().await;
-    Ok(ExitCode::SUCCESS)
+    house.stop().await
 }
 
 /// Prints to standard output. One that nobody reads any more is no reason to stop.
