@@ -37,12 +37,13 @@ fn fifty_kills_lose_nothing_and_count_nothing_twice() {
     let mut dice = Dice::from_environment();
     println!("seed {}", dice.seed());
     let (mut kills, mut in_commit) = (0, 0);
-    while kills < KILLS || in_commit < KILLS_IN_COMMIT {
+    let is_enough = |kills, in_commit| kills >= KILLS && in_commit >= KILLS_IN_COMMIT;
+    while !is_enough(kills, in_commit) {
         assert!(kills < 5 * KILLS, "only {in_commit} of {kills} kills fell inside a commit");
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut server = Server::start(&example(), &folder.path().join("data"));
         // Kill while it works; when the year is through, compare, and begin again with an empty folder.
-        while !results::is_through(&server) && kills < 5 * KILLS {
+        while !is_enough(kills, in_commit) && !results::is_through(&server) {
             server.run_for(dice.milliseconds(50..600));
             if kills % 2 == 0 {
                 server.wait_for_commit();
