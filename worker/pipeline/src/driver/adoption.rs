@@ -1,6 +1,9 @@
 //! Taking over: state into the lanes, then positions to the sources.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use arrow::array::RecordBatch;
 use client::Position;
@@ -126,8 +129,14 @@ impl Driver {
                 None => without.push(*source),
             }
         }
-        if !without.is_empty() {
-            self.ask_start_positions(without);
+        let topic = |source: &SourceIndex| self.program.sources[source.0 as usize].topic;
+        let known: BTreeSet<usize> =
+            adopted.iter().filter(|adopted| adopted.position.is_some()).map(|adopted| topic(&adopted.source)).collect();
+        let (grown, fresh): (Vec<_>, Vec<_>) = without.into_iter().partition(|source| known.contains(&topic(source)));
+        for (sources, is_new_in_known_topic) in [(grown, true), (fresh, false)] {
+            if !sources.is_empty() {
+                self.ask_start_positions(sources, is_new_in_known_topic);
+            }
         }
     }
 

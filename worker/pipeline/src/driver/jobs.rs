@@ -22,6 +22,8 @@ pub(super) enum Done {
     Sealed(u64, Ticket, Box<Result<Sealed, SealError>>),
     Collected(u64, Box<Collected>),
     Left(Ticket),
+    /// A topic that is read has more partitions than the run knows.
+    Grown(String),
     FileOpened(u64, usize, Result<Opened, String>),
     FileRows(u64, usize, Result<(FileRows, (u64, u64)), String>),
 }
@@ -33,6 +35,12 @@ impl Driver {
             Done::Offsets(ticket, answer) => self.pod.on(now, Event::OffsetsFetched(ticket, answer)),
             Done::Burst(ticket, burst) => self.pod.on(now, Event::Cut(ticket, burst)),
             Done::Left(ticket) => self.pod.on(now, Event::Left(ticket)),
+            Done::Grown(topic) => {
+                // A restart takes a second, and there is no state that it would not find again.
+                tracing::info!(pipeline = %self.program.desired.pipeline, topic, "a topic has grown: the pipeline starts anew to read all of it");
+                self.report.is_stopping = true;
+                self.pod.on(now, Event::Stop { leave: false });
+            }
             Done::LogStarts(epoch, starts) if epoch == self.epoch => self.log_starts(starts),
             Done::Loaded(epoch, loaded) if epoch == self.epoch => self.loaded(*loaded),
             Done::StartPositions(epoch, positions) if epoch == self.epoch => self.start_positions(positions),
@@ -74,10 +82,12 @@ impl Driver {
         });
     }
 
-    /// Where sources without any position start.
-    pub(super) fn ask_start_positions(&self, sources: Vec<SourceIndex>) {
+    /// Where sources without any position start: as the pipeline is told; a partition that is new in a topic that was read before is read
+    /// whole.
+    pub(super) fn ask_start_positions(&self, sources: Vec<SourceIndex>, is_new_in_known_topic: bool) {
         let (admin, jobs, epoch) = (self.admin.clone(), self.jobs.clone(), self.epoch);
         let at = match self.program.desired.start_from {
+            _ if is_new_in_known_topic => OffsetAt::Earliest,
             StartFrom::Earliest => OffsetAt::Earliest,
             StartFrom::Latest => OffsetAt::Latest,
             StartFrom::Timestamp(time) => OffsetAt::Time(time),
@@ -176,6 +186,27 @@ impl Driver {
         let Some(job) = self.checkpoints.as_mut().and_then(|checkpoints| checkpoints.collect(now)) else { return };
         let (store, jobs, epoch) = (Arc::clone(&self.environment.store), self.jobs.clone(), self.epoch);
         tokio::task::spawn_blocking(move || drop(jobs.send(Done::Collected(epoch, Box::new(job.run(&*store))))));
+    }
+
+    /// Looks whether a topic that is read has grown since the run began.
+    pub(super) fn look_at_partitions(&mut self) {
+        let now = Instant::now();
+        let next = self.report.next_look.get_or_insert(now + super::LOOK_EVERY);
+        if now < *next || self.report.is_stopping {
+            return;
+        }
+        *next = now + super::LOOK_EVERY;
+        let (program, admin, jobs) = (Arc::clone(&self.program), self.admin.clone(), self.jobs.clone());
+        tokio::spawn(async move {
+            for topic in &program.topics {
+                let known = program.sources.iter().filter(|source| source.at.topic == topic.topic).count();
+                if let Ok(Some(found)) = admin.describe_topic(&topic.topic).await
+                    && found.partitions.len() > known
+                {
+                    return drop(jobs.send(Done::Grown(topic.topic.to_string())));
+                }
+            }
+        });
     }
 
     pub(super) fn leave(&mut self, ticket: Ticket) {

@@ -46,6 +46,8 @@ const TICK: Duration = Duration::from_millis(250);
 const COLLECT_GRACE: Duration = Duration::from_secs(600);
 /// How often garbage is looked for.
 const COLLECT_EVERY: Duration = Duration::from_secs(15);
+/// How often it is asked whether topics have grown.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// A pod that was asked to stop and cannot is cut off after this.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -268,6 +270,7 @@ impl Driver {
             (0..self.mailboxes.count()).for_each(|lane| self.mailboxes.send(lane, Message::Tick, 0));
         }
         self.collect();
+        self.look_at_partitions();
         self.write_status();
     }
 
@@ -291,6 +294,8 @@ impl Driver {
         (self.route, self.paused, self.cutting) = (Route::Undecided, false, None);
         self.sending = None;
         self.is_dirty = false;
+        // What was counted and not committed is counted again.
+        self.counters = Counters::default();
         self.status.phase(Phase::Starting);
     }
 

@@ -22,6 +22,7 @@ pub(super) struct Report {
     pub(super) trouble: Option<(PipelineReason, String)>,
     pub(super) is_stopping: bool,
     pub(super) next_collect: Option<Instant>,
+    pub(super) next_look: Option<Instant>,
 }
 
 impl Report {

@@ -58,7 +58,27 @@ impl Lanes {
     /// Where the system gives no thread.
     #[must_use]
     pub fn new(count: usize) -> Self {
-        let (mailboxes, threads) = (0..count.max(1)).map(start_lane).unzip();
+        Self::start((0..count.max(1)).map(|number| (number, None)))
+    }
+
+    /// A lane for each core that the process may use, each pinned to its core: for a process that has its cores to itself. Where the
+    /// system does not let threads be pinned, they are not.
+    ///
+    /// # Panics
+    /// Where the system gives no thread.
+    #[must_use]
+    pub fn pinned() -> Self {
+        match rustix::thread::sched_getaffinity(None) {
+            Ok(allowed) => {
+                let cores = (0..rustix::thread::CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
+                Self::start(cores.enumerate().map(|(number, core)| (number, Some(core))))
+            }
+            Err(_) => Self::default(),
+        }
+    }
+
+    fn start(lanes: impl Iterator<Item = (usize, Option<usize>)>) -> Self {
+        let (mailboxes, threads) = lanes.map(|(number, core)| start_lane(number, core)).unzip();
         Self(Arc::new(Shared { mailboxes, next_pipeline: AtomicU64::new(0), threads: Mutex::new(threads) }))
     }
 
@@ -85,9 +105,19 @@ impl Drop for Shared {
     }
 }
 
-fn start_lane(number: usize) -> (mpsc::Sender<Mail>, thread::JoinHandle<()>) {
+fn start_lane(number: usize, core: Option<usize>) -> (mpsc::Sender<Mail>, thread::JoinHandle<()>) {
     let (sender, mailbox) = mpsc::channel();
-    let lane = thread::Builder::new().name(format!("lane-{number}")).spawn(move || run(&mailbox)).expect("the system gives a thread");
+    let lane = move || {
+        if let Some(core) = core {
+            let mut only = rustix::thread::CpuSet::new();
+            only.set(core);
+            if let Err(error) = rustix::thread::sched_setaffinity(None, &only) {
+                tracing::debug!(number, core, %error, "a lane cannot be pinned");
+            }
+        }
+        run(&mailbox);
+    };
+    let lane = thread::Builder::new().name(format!("lane-{number}")).spawn(lane).expect("the system gives a thread");
     (sender, lane)
 }
 
@@ -143,5 +173,17 @@ impl Mailboxes {
     /// Ends the pipeline's workers.
     pub(crate) fn remove(&self) {
         self.lanes.iter().for_each(|lane| drop(lane.send(Mail::Remove(self.pipeline))));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_a_lane_for_each_core_and_at_least_one() {
+        assert_eq!(Lanes::new(0).count(), 1);
+        assert_eq!(Lanes::new(3).count(), 3);
+        assert_eq!(Lanes::pinned().count(), Lanes::default().count());
     }
 }

@@ -22,6 +22,9 @@ const QUERY: &str = "INSERT INTO copies SELECT `key`, n FROM events; \
     INSERT INTO totals SELECT `key`, window_start, SUM(n), COUNT(*) \
     FROM TABLE(HOP(TABLE events, DESCRIPTOR(ts), INTERVAL '5' SECOND, INTERVAL '10' SECOND)) GROUP BY `key`, window_start, window_end";
 
+/// Sum and count by key and start of the window, in milliseconds since the beginning of 2024.
+type Totals = BTreeMap<(String, i64), (i64, i64)>;
+
 /// Row `n`, ten of them in a second of event time.
 fn event(n: i64) -> (Option<&'static str>, String) {
     let ms = n * 100;
@@ -60,30 +63,68 @@ async fn rows_count_once_through_kills_at_random_instants() {
     let mut numbers: Vec<i64> = copies.iter().map(|(_, _, value)| number(value, "n")).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (0..ROWS).collect::<Vec<_>>(), "each row is copied once");
-    // Every window that ends at or before the watermark, once, with the sums of a batch over all rows.
-    let watermark_ms = ((ROWS - 3) * 100) - 1;
-    let mut expected: BTreeMap<(String, i64), (i64, i64)> = BTreeMap::new();
-    for n in 0..ROWS {
+    let found = totals_of(&stack, ROWS).await;
+    assert_eq!(found, batch_totals(ROWS));
+    assert_eq!(handle.status().late_rows, 0);
+    assert_eq!(handle.status().dead_letters, 0);
+    handle.stop(true).await;
+}
+
+/// What a batch over the first `rows` gives: every window that ends at or before the watermark, with sum and count.
+fn batch_totals(rows: i64) -> Totals {
+    let watermark_ms = (rows - 3) * 100 - 1;
+    let mut totals = Totals::new();
+    for n in 0..rows {
         let last = n * 100 / 5_000 * 5_000;
         for start in [last, last - 5_000] {
-            let window = expected.entry((format!("k{}", n % 11), start)).or_default();
+            let window = totals.entry((format!("k{}", n % 11), start)).or_default();
             *window = (window.0 + n, window.1 + 1);
         }
     }
-    expected.retain(|(_, start), _| start + 10_000 - 1 <= watermark_ms);
-    let totals = rows(&stack, "totals", expected.len()).await;
-    let mut found: BTreeMap<(String, i64), (i64, i64)> = BTreeMap::new();
-    for (_, key, value) in &totals {
-        let row: serde_json::Value = serde_json::from_str(value).unwrap();
+    totals.retain(|(_, start), _| start + 10_000 - 1 <= watermark_ms);
+    totals
+}
+
+/// The windows that were output, each of which comes once.
+async fn totals_of(stack: &Stack, of: i64) -> Totals {
+    let mut found = Totals::new();
+    for (_, key, value) in rows(stack, "totals", batch_totals(of).len()).await {
+        let row: serde_json::Value = serde_json::from_str(&value).unwrap();
         let start = start_ms(row["starts"].as_str().unwrap());
         let sums = (row["total"].as_i64().unwrap(), row["rows"].as_i64().unwrap());
         let before = found.insert((key.clone().unwrap(), start), sums);
         assert!(before.is_none(), "window {start} of {key:?} came twice");
     }
-    assert_eq!(found, expected);
-    assert_eq!(handle.status().late_rows, 0);
-    assert_eq!(handle.status().dead_letters, 0);
-    handle.stop(true).await;
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_right_after_a_commit_loses_nothing_that_was_on_its_way_between_lanes() {
+    let mut stack = Stack::start().await;
+    for (topic, partitions) in [("events", 3), ("totals", 2), ("copies", 2)] {
+        stack.topic(topic, partitions).await;
+    }
+    let desired = stack.pipeline("lanes", QUERY, &tables()).await;
+    let desired = control::DesiredPipeline { commit_interval: units::DurationMs(10), ..desired };
+    let all = 30_000;
+    for chunk in 0..all / 500 {
+        for partition in 0..3 {
+            let of_chunk = chunk * 500..(chunk + 1) * 500;
+            let rows: Vec<_> = of_chunk.filter(|n| n % 3 == i64::from(partition)).map(event).collect();
+            stack.produce("events", partition, &rows).await;
+        }
+    }
+    loop {
+        let handle = stack.run(&desired);
+        // The first commit of a run with rows in it comes while others are still being read.
+        let status = until(&handle, "a commit", |status| status.last_commit.is_some()).await;
+        let done = status.lag.is_some_and(|lag| lag.0 == 0);
+        handle.stop(done).await;
+        if done {
+            break;
+        }
+    }
+    assert_eq!(totals_of(&stack, all).await, batch_totals(all));
 }
 
 fn number(value: &str, name: &str) -> i64 {

@@ -58,6 +58,16 @@ impl Stack {
         self.apply().await;
     }
 
+    /// First offset of each partition of a topic.
+    pub async fn log_starts(&self, topic: &str) -> Vec<i64> {
+        let admin = Admin::new(self.cluster().await);
+        let partitions = admin.describe_topic(&TopicName::new(topic).unwrap()).await.expect("a broker").expect("the topic").partitions;
+        let places: Vec<TopicPartition> = partitions.iter().map(|partition| at(topic, partition.0)).collect();
+        let mut starts = admin.list_offsets(&places, OffsetAt::Earliest, Isolation::ReadCommitted).await.expect("starts");
+        starts.sort_by(|a, b| a.0.cmp(&b.0));
+        starts.into_iter().map(|(_, listed)| listed.offset.map_or(0, |offset| offset.0)).collect()
+    }
+
     /// Nothing below these offsets is kept.
     pub async fn delete_records(&self, topic: &str, partition: i32, before: i64) {
         let admin = Admin::new(self.cluster().await);

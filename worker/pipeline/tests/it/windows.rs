@@ -70,6 +70,9 @@ async fn state_survives_a_checkpoint_and_late_rows_stay_late() {
     let handle = stack.run(&desired);
     let status = until_running(&handle).await;
     assert!(status.unfolded_bytes.0 == 0, "{status:#?}");
+    let state_topic = desired.state_topic().unwrap().name.as_str().to_owned();
+    let starts = stack.log_starts(&state_topic).await;
+    assert!(starts.iter().any(|start| *start > 0), "what is in the object store is trimmed from the log: {starts:?}");
     stack.produce("events", 0, &[event("a", 50, 2), event("a", 8, 13), event("a", 0, 40)]).await;
     stack.produce("events", 1, &[event("a", 0, 40)]).await;
     let totals = rows(&stack, "totals", 3).await;
