@@ -7,7 +7,6 @@ use crate::dispatch::Call;
 /// Transactions with an epoch bump at each end (KIP-890 part 2).
 const TRANSACTION_VERSION: i16 = 2;
 
-#[expect(clippy::unused_async, reason = "handlers have one shape")]
 pub(crate) async fn answer(call: Call, request: ApiVersionsRequest) -> ApiVersionsResponse {
     let is_legal = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.')) && !text.is_empty();
     if call.version >= 3 && !(is_legal(&request.client_software_name) && is_legal(&request.client_software_version)) {

@@ -7,7 +7,6 @@ use crate::dispatch::Call;
 /// `endpoint_type` of brokers; controllers have no endpoint here.
 const BROKERS: i8 = 1;
 
-#[expect(clippy::unused_async, reason = "handlers have one shape")]
 pub(crate) async fn answer(call: Call, request: DescribeClusterRequest) -> DescribeClusterResponse {
     let shared = &call.shared;
     if request.endpoint_type != BROKERS {

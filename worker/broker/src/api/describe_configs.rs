@@ -18,7 +18,6 @@ const SOURCE_BROKER: i8 = 4;
 /// `config_type` of a whole number.
 const TYPE_INT: i8 = 3;
 
-#[expect(clippy::unused_async, reason = "handlers have one shape")]
 pub(crate) async fn answer(call: Call, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
     let described = |resource: d::DescribeConfigsResource| {
         let configs = match resource.resource_type {

@@ -7,7 +7,6 @@ use wire::{DescribeLogDirsRequest, DescribeLogDirsResponse, Str, describe_log_di
 
 use crate::{catalogue::Topic, dispatch::Call};
 
-#[expect(clippy::unused_async, reason = "handlers have one shape")]
 pub(crate) async fn answer(call: Call, request: DescribeLogDirsRequest) -> DescribeLogDirsResponse {
     let shared = &call.shared;
     let catalogue = shared.topics.now();

@@ -5,7 +5,6 @@ use wire::{DescribeProducersRequest, DescribeProducersResponse, ErrorCode, descr
 
 use crate::{dispatch::Call, errors};
 
-#[expect(clippy::unused_async, reason = "handlers have one shape")]
 pub(crate) async fn answer(call: Call, request: DescribeProducersRequest) -> DescribeProducersResponse {
     let described = |topic: d::TopicRequest| {
         let partitions = topic.partition_indexes.iter().map(|partition| match producers(&call, &topic.name, *partition) {

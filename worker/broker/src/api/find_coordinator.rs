@@ -8,7 +8,6 @@ use crate::dispatch::Call;
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
 
-#[expect(clippy::unused_async, reason = "handlers have one shape")]
 pub(crate) async fn answer(call: Call, request: FindCoordinatorRequest) -> FindCoordinatorResponse {
     let shared = &call.shared;
     let known = matches!(request.key_type, GROUP | TRANSACTION);

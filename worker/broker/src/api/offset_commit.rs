@@ -36,11 +36,11 @@ pub(crate) fn known(catalogue: &Catalogue, positions: &[Position]) -> (Vec<Offse
     (kept, named)
 }
 
+/// What a coordinator says of each position.
+type Answer = Result<Vec<(TopicPartition, Result<(), Refusal>)>, Refusal>;
+
 /// The code of each position: of the coordinator where it was asked, else that there is no such partition.
-pub(crate) fn codes(
-    named: &[Option<TopicPartition>],
-    answer: Result<Vec<(TopicPartition, Result<(), Refusal>)>, Refusal>,
-) -> Vec<ErrorCode> {
+pub(crate) fn codes(named: &[Option<TopicPartition>], answer: Answer) -> Vec<ErrorCode> {
     let code = |name: &TopicPartition| match &answer {
         Err(refusal) => errors::of_refusal(*refusal),
         Ok(results) => results

@@ -5,7 +5,6 @@ use wire::{ErrorCode, OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse,
 
 use crate::{dispatch::Call, errors, fetch::check_epoch};
 
-#[expect(clippy::unused_async, reason = "handlers have one shape")]
 pub(crate) async fn answer(call: Call, request: OffsetForLeaderEpochRequest) -> OffsetForLeaderEpochResponse {
     let answered = |topic: o::OffsetForLeaderTopic| {
         let partitions = topic.partitions.iter().map(|partition| match end(&call, &topic.topic, partition) {

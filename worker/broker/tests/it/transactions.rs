@@ -76,7 +76,7 @@ fn a_transaction_is_seen_when_it_is_committed_and_never_when_it_is_aborted() {
     assert_eq!(again, ErrorCode::None);
     producer.producer_epoch = end(&mut peer, &producer, false).1;
     assert_eq!(produce_until_free(&mut peer, topic, &batch(&producer, 0, "third")), ErrorCode::None);
-    producer.producer_epoch = end(&mut peer, &producer, true).1;
+    assert_eq!(end(&mut peer, &producer, true).0, ErrorCode::None);
     wait_until(|| read_committed(&mut served.peer(), topic) == ["first", "third"]);
     served.restart();
     assert_eq!(read_committed(&mut served.peer(), topic), ["first", "third"]);
