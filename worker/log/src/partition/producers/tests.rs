@@ -1,3 +1,5 @@
+//! What a producer of one partition may send, and what is remembered of it.
+
 use super::*;
 use crate::{TransactionOutcome, VerificationGuard};
 
