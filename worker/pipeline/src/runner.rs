@@ -43,7 +43,33 @@ impl Runner {
         let (desired, following) = watch::channel(desired);
         let (stop, stopping) = watch::channel(None);
         let supervisor = Supervisor { status: status.clone(), environment, desired: following, stop: stopping };
-        Handle { status, desired, stop, task: tokio::spawn(supervisor.run()) }
+        Handle { status, desired, stop, task: tokio::spawn(keep(supervisor)) }
+    }
+}
+
+/// A task that ends when its handle is dropped.
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Runs the supervisor in a task of its own, so that a bug of ours that panics is seen in status, and the pipeline begins anew from what is
+/// committed.
+async fn keep(supervisor: Supervisor) {
+    loop {
+        let mut task = Task(tokio::spawn(supervisor.clone().run()));
+        match (&mut task.0).await {
+            Err(reason) if reason.is_panic() => {
+                let message = "a bug of ours stopped it, see the log of the process; it begins anew from its last commit".to_owned();
+                tracing::error!(pipeline = %supervisor.status.read().pipeline, message);
+                supervisor.status.failed(PipelineProblem { reason: PipelineReason::Internal, message });
+                tokio::time::sleep(RETRY_LAST).await;
+            }
+            _ => return,
+        }
     }
 }
 
@@ -80,6 +106,7 @@ impl Handle {
     }
 }
 
+#[derive(Clone)]
 struct Supervisor {
     status: Status,
     environment: Environment,
