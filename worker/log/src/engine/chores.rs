@@ -190,14 +190,15 @@ impl Engine {
         if !wanted {
             return None;
         }
+        let is_at_bound = self.wal.files.bytes() >= self.config.wal_bytes_max;
         if self.frees_by_checkpoint() {
             self.upkeep.is_checkpoint_wanted |= is_above_target || self.is_starved();
-        } else if is_above_target || self.is_starved() {
+        } else if is_above_target || is_at_bound {
+            // That an append waits for a file is no reason: a slow volume is not a small one.
             self.shipping.ask();
         }
         let is_retry_early = self.upkeep.full_at.is_some_and(|at| now.monotonic < at + FULL_RETRY);
-        let is_at_bound = self.wal.files.bytes() >= self.config.wal_bytes_max && self.shipping.is_working();
-        if is_retry_early || is_at_bound {
+        if is_retry_early || (is_at_bound && self.shipping.is_working()) {
             return None;
         }
         if free_bytes < self.config.wal_file_bytes + self.config.disk_reserve_bytes {

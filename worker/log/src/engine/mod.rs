@@ -236,3 +236,6 @@ fn note(moved: &mut Vec<TopicPartitionId>, id: TopicPartitionId) {
         moved.push(id);
     }
 }
+
+#[cfg(test)]
+mod tests;
