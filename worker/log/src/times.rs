@@ -28,7 +28,8 @@ pub(crate) enum Wanted {
 
 /// What a partition has in its WAL, and what lies before it.
 struct Outline {
-    log_start: Offset,
+    /// Where the search begins: at the log start or behind it.
+    from: Offset,
     end: Offset,
     shipped_to: Offset,
     manifest: Option<Arc<Manifest>>,
@@ -44,59 +45,62 @@ pub(crate) fn find(
     wanted: Wanted,
     isolation: Isolation,
 ) -> Result<Option<TimedOffset>, ReadError> {
-    let outline = outline(shared, id, wanted, isolation)?;
-    let cold = cold_candidate(shared, id, &outline, wanted)?;
-    let candidate = match (cold, outline.local) {
+    let mut from = Offset::ZERO;
+    loop {
+        let outline = outline(shared, id, wanted, (from, isolation))?;
+        let Some((base, newest)) = candidate(shared, id, &outline, wanted)? else { return Ok(None) };
+        let Some(batch) = first_batch(shared, id, base.max(outline.from), isolation)? else { return Ok(None) };
+        let time = if let Wanted::NotBefore(time) = wanted { time } else { newest };
+        if let Some(found) = record(&batch, time, outline.from) {
+            return with_epoch(shared, id, found).map(Some);
+        }
+        // The record that the batch is known for was deleted with those before it: the search goes on behind the batch.
+        match records::BatchHeader::parse(&batch) {
+            Ok(header) if header.next_offset() > from => from = header.next_offset(),
+            _ => return Ok(None),
+        }
+    }
+}
+
+/// Base offset and newest timestamp of the batch that holds what is wanted, unless it was deleted.
+fn candidate(
+    shared: &Arc<Shared>,
+    id: TopicPartitionId,
+    outline: &Outline,
+    wanted: Wanted,
+) -> Result<Option<(Offset, TimestampMs)>, ReadError> {
+    Ok(match (cold_candidate(shared, id, outline, wanted)?, outline.local) {
         (Some(cold), Some(local)) if wanted == Wanted::Largest && local.1 > cold.1 => Some(local),
         (Some(cold), _) => Some(cold),
         (None, local) => local,
-    };
-    let Some((base, newest)) = candidate else { return Ok(None) };
-    let from = base.max(outline.log_start);
-    let Some(batch) = first_batch(shared, id, from, isolation)? else { return Ok(None) };
-    let time = if let Wanted::NotBefore(time) = wanted { time } else { newest };
-    let found = record(&batch, time, outline.log_start);
-    match (found, wanted) {
-        // The batch's newest record is one that was deleted: the next one is.
-        (None, Wanted::NotBefore(time)) => find_after(shared, id, &batch, time, isolation),
-        (found, _) => with_epoch(shared, id, found),
-    }
+    })
 }
 
-fn find_after(
+fn with_epoch(shared: &Arc<Shared>, id: TopicPartitionId, (offset, timestamp): (Offset, TimestampMs)) -> Result<TimedOffset, ReadError> {
+    let leader_epoch = shared.with(|engine| engine.partition(id).map(|partition| partition.epochs.of(offset)))?;
+    Ok(TimedOffset { offset, timestamp, leader_epoch })
+}
+
+/// What there is from `from` on.
+fn outline(
     shared: &Arc<Shared>,
     id: TopicPartitionId,
-    batch: &Bytes,
-    time: TimestampMs,
-    isolation: Isolation,
-) -> Result<Option<TimedOffset>, ReadError> {
-    let Ok(header) = records::BatchHeader::parse(batch) else { return Ok(None) };
-    let Some(next) = first_batch(shared, id, header.next_offset(), isolation)? else { return Ok(None) };
-    match record(&next, time, Offset::ZERO) {
-        None => find_after(shared, id, &next, time, isolation),
-        found => with_epoch(shared, id, found),
-    }
-}
-
-fn with_epoch(shared: &Arc<Shared>, id: TopicPartitionId, found: Option<(Offset, TimestampMs)>) -> Result<Option<TimedOffset>, ReadError> {
-    let Some((offset, timestamp)) = found else { return Ok(None) };
-    let leader_epoch = shared.with(|engine| engine.partition(id).map(|partition| partition.epochs.of(offset)))?;
-    Ok(Some(TimedOffset { offset, timestamp, leader_epoch }))
-}
-
-fn outline(shared: &Arc<Shared>, id: TopicPartitionId, wanted: Wanted, isolation: Isolation) -> Result<Outline, ReadError> {
+    wanted: Wanted,
+    (from, isolation): (Offset, Isolation),
+) -> Result<Outline, ReadError> {
     shared.with(|engine| {
         let partition = engine.partition(id)?;
         let offsets = partition.offsets();
         let end = visible_end(&offsets, isolation);
-        let mut visible = partition.index.past(offsets.log_start).take_while(|entry| entry.end() <= end);
+        let from = offsets.log_start.max(from);
+        let mut visible = partition.index.past(from).take_while(|entry| entry.end() <= end);
         let pair = |entry: &crate::partition::index::IndexEntry| (entry.base, entry.max_timestamp);
         let local = match wanted {
             Wanted::NotBefore(time) => visible.find(|entry| entry.max_timestamp >= time).map(pair),
             Wanted::Largest => visible.map(pair).reduce(|best, next| if next.1 > best.1 { next } else { best }),
         };
         Ok(Outline {
-            log_start: offsets.log_start,
+            from,
             end,
             shipped_to: partition.shipped_to,
             manifest: partition.manifest.clone(),
@@ -114,14 +118,14 @@ fn cold_candidate(
     wanted: Wanted,
 ) -> Result<Option<(Offset, TimestampMs)>, ReadError> {
     let cold_end = outline.local_from.unwrap_or(outline.shipped_to).min(outline.end);
-    if cold_end <= outline.log_start {
+    if cold_end <= outline.from {
         return Ok(None);
     }
     let manifest = known_manifest(shared, id, outline.manifest.clone())?;
-    let held = manifest.segments.iter().filter(|segment| segment.end > outline.log_start && segment.base < cold_end);
+    let held = manifest.segments.iter().filter(|segment| segment.end > outline.from && segment.base < cold_end);
     let inside = |segment: &SegmentRef| -> Result<Option<(Offset, TimestampMs)>, ReadError> {
         let section = shared.cold.section(id, segment)?;
-        let mut batches = section.iter().filter(|batch| batch.end() > outline.log_start && batch.end() <= cold_end);
+        let mut batches = section.iter().filter(|batch| batch.end() > outline.from && batch.end() <= cold_end);
         let pair = |batch: &crate::segment::SectionBatch| (batch.base, batch.max_timestamp);
         Ok(match wanted {
             Wanted::NotBefore(time) => batches.find(|batch| batch.max_timestamp >= time).map(pair),
@@ -145,12 +149,12 @@ fn cold_candidate(
     Ok(best)
 }
 
-/// The first record of `batch` not before `time` and not below `log_start`. One that cannot be opened answers for itself.
-fn record(batch: &Bytes, time: TimestampMs, log_start: Offset) -> Option<(Offset, TimestampMs)> {
+/// The first record of `batch` not before `time` and not below `from`. One that cannot be opened answers for itself.
+fn record(batch: &Bytes, time: TimestampMs, from: Offset) -> Option<(Offset, TimestampMs)> {
     let Ok(records) = Records::decode(batch, DECOMPRESSED_BYTES_MAX) else {
         let header = records::BatchHeader::parse(batch).ok()?;
-        return Some((header.base_offset.max(log_start), header.max_timestamp));
+        return Some((header.base_offset.max(from), header.max_timestamp));
     };
     let mut records = records.iter().filter_map(Result::ok);
-    records.find(|record| record.timestamp >= time && record.offset >= log_start).map(|record| (record.offset, record.timestamp))
+    records.find(|record| record.timestamp >= time && record.offset >= from).map(|record| (record.offset, record.timestamp))
 }

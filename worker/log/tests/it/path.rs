@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use streamwright_log::{AppendError, Isolation, Marker, OpenError, Origin, PartitionConfig, ReadError, TransactionOutcome, Verification};
+use records::{BatchBuilder, Compression};
+use streamwright_log::{
+    Append, AppendError, Isolation, Marker, OpenError, Origin, PartitionConfig, ReadError, TransactionOutcome, Verification,
+};
 use units::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 
 use crate::helpers::{PLAIN, answer, append, batch, config, fetch, memory, open, open_with, partition, values};
@@ -169,6 +172,29 @@ fn records_are_found_by_time() {
     assert_eq!(at(203), None);
     let newest = log.offset_of_max_timestamp(id, Isolation::ReadUncommitted).unwrap().unwrap();
     assert_eq!((newest.offset, newest.leader_epoch), (Offset(8), LeaderEpoch(1)));
+    log.close();
+}
+
+#[test]
+fn a_search_by_time_does_not_walk_the_log_batch_by_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(folder.path());
+    let id = partition(0);
+    log.create_partition(id, PartitionConfig::default()).unwrap();
+    let mut newest_first = BatchBuilder::new(Compression::None);
+    for timestamp in [500, 1] {
+        newest_first.push_plain(TimestampMs(timestamp), None, Some(b"x"));
+    }
+    append(&log, id, newest_first.finish().into(), PLAIN).unwrap();
+    let older = batch(&["x"], 1, None);
+    for _ in 0..30_000 {
+        log.append(id, Append { batches: older.clone(), origin: PLAIN, leader_epoch: None }, Box::new(|outcome| assert!(outcome.is_ok())));
+    }
+    append(&log, id, batch(&["x"], 450, None), PLAIN).unwrap();
+    answer(|done| log.delete_records(id, Offset(1), done)).unwrap();
+    let at = |time| log.offset_at_time(id, TimestampMs(time), Isolation::ReadUncommitted).unwrap().map(|found| found.offset.0);
+    assert_eq!(at(400), Some(30_002));
+    assert_eq!(at(480), None);
     log.close();
 }
 
