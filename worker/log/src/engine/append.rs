@@ -180,6 +180,7 @@ impl Engine {
         let base = partition.log_end;
         let (bytes, location) = self.wal.push(EntryKind::Batches, id, &checked.batches, now.monotonic);
         let entries = place_batches(partition, bytes, &checked, (location, epoch), now.wall);
+        partition.producers.bound(self.config.producers_per_partition_max);
         let end = partition.log_end;
         for entry in entries {
             self.wal.list(id, entry);

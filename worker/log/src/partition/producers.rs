@@ -210,6 +210,14 @@ impl Producers {
         }
     }
 
+    /// Forgets as many as [`Producers::expire`] would once there are twice too many: whoever makes up an id for each batch must
+    /// not fill the memory before the next look at what is silent.
+    pub(crate) fn bound(&mut self, count_max: usize) {
+        if self.0.len() >= count_max.saturating_mul(2).max(1) {
+            self.expire(TimestampMs(i64::MIN), count_max);
+        }
+    }
+
     /// Puts back what a checkpoint or a segment kept.
     pub(crate) fn restore(
         &mut self,

@@ -119,3 +119,17 @@ fn producers_expire_by_time_and_count_but_never_inside_a_transaction() {
     producers.expire(TimestampMs(0), 2);
     assert_eq!(ids(&producers), [0, 3]);
 }
+
+#[test]
+fn ids_made_up_for_each_batch_do_not_pile_up() {
+    let mut producers = Producers::default();
+    for id in 0..1000 {
+        let batch = crate::batch::tests::produced(1, b"", 1, Some((id, 0, 0, id == 0)));
+        producers.apply(&BatchView::parse(&batch).unwrap(), Offset(id), TimestampMs(id));
+        producers.bound(10);
+        assert!(producers.len() < 20);
+    }
+    let kept = producers.states();
+    assert_eq!(kept[0].producer_id, ProducerId(0), "an open transaction is kept");
+    assert_eq!(kept.last().unwrap().producer_id, ProducerId(999), "the newest is kept");
+}
