@@ -23,7 +23,8 @@ fn pieces(partition: &Partition) -> impl Iterator<Item = Piece> {
     let segments = partition.manifest.iter().flat_map(|manifest| &manifest.segments).filter(move |segment| segment.end > log_start);
     let segments = segments.map(|segment| Piece { end: segment.end, bytes: segment.data_bytes, newest: segment.max_timestamp });
     let batch = |entry: &IndexEntry| Piece { end: entry.end(), bytes: u64::from(entry.length), newest: entry.max_timestamp };
-    segments.chain(partition.index.past(partition.shipped_to.max(log_start)).map(batch))
+    let in_store = partition.manifest.as_ref().map_or(partition.shipped_to, |manifest| manifest.end().max(partition.shipped_to));
+    segments.chain(partition.index.past(in_store.max(log_start)).map(batch))
 }
 
 /// The log start that retention asks for, if it is another one.
@@ -42,9 +43,17 @@ pub(crate) fn log_start(partition: &Partition, now: TimestampMs) -> Option<Offse
     };
     let mut start = partition.log_start_next;
     for piece in pieces(partition) {
-        let is_expired = config.total_time.is_some_and(|age| piece.newest != TimestampMs::NONE && is_older(piece.newest, age, now));
-        if piece.end > limit || !(is_expired || excess >= piece.bytes && excess > 0) {
+        let is_expired = config.total_time.is_some_and(|age| is_older(piece.newest, age, now));
+        let is_excess = excess >= piece.bytes && excess > 0;
+        if piece.end > limit {
             break;
+        }
+        match piece.newest {
+            // Records without a time go with the next that have one: they neither expire by themselves nor keep others.
+            TimestampMs::NONE if !is_excess && config.total_time.is_some() => continue,
+            TimestampMs::NONE if !is_excess => break,
+            _ if is_expired || is_excess => {}
+            _ => break,
         }
         excess = excess.saturating_sub(piece.bytes);
         start = piece.end;
@@ -91,6 +100,39 @@ mod tests {
         assert_eq!(log_start(&partition, TimestampMs(5000)), None);
         assert_eq!(log_start(&partition, TimestampMs(7500)), Some(Offset(3)));
         assert_eq!(log_start(&partition, TimestampMs(60_000)), Some(Offset(10)));
+    }
+
+    #[test]
+    fn batches_without_a_time_go_with_the_next_that_have_one() {
+        let mut partition = partition(PartitionConfig { total_time: Some(Duration::from_secs(5)), ..PartitionConfig::default() });
+        let timeless = IndexEntry { max_timestamp: TimestampMs::NONE, ..*partition.index.past(Offset(2)).next().unwrap() };
+        let later: Vec<_> = partition.index.past(Offset(3)).copied().collect();
+        partition.index.clear();
+        for entry in [timeless].into_iter().chain(later) {
+            partition.index.push(entry);
+        }
+        partition.log_start_next = Offset(2);
+        assert_eq!(log_start(&partition, TimestampMs(7500)), None);
+        assert_eq!(log_start(&partition, TimestampMs(8500)), Some(Offset(4)));
+    }
+
+    #[test]
+    fn what_the_store_and_the_volume_both_hold_counts_once() {
+        let mut partition = partition(PartitionConfig { total_bytes: Some(ByteCount(950)), ..PartitionConfig::default() });
+        let owner = crate::manifest::Owner { broker: units::BrokerId(1), incarnation: units::Incarnation(1) };
+        let mut manifest = crate::manifest::Manifest::new(owner);
+        manifest.segments.push(crate::manifest::SegmentRef {
+            object: crate::manifest::ObjectId { broker: owner.broker, incarnation: owner.incarnation, seq: 0 },
+            base: Offset(0),
+            end: Offset(5),
+            data_at: 32,
+            data_bytes: 500,
+            section_at: 0,
+            section_bytes: 0,
+            max_timestamp: TimestampMs(0),
+        });
+        partition.manifest = Some(std::sync::Arc::new(manifest));
+        assert_eq!(log_start(&partition, TimestampMs(0)), None);
     }
 
     #[test]
