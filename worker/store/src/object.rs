@@ -78,6 +78,12 @@ impl WriteIds {
         Self { giver, next: AtomicU64::new(1) }
     }
 
+    /// Whether this giver gave `id`, or may yet.
+    #[must_use]
+    pub fn gave(&self, id: WriteId) -> bool {
+        id.0 >> 64 == u128::from(self.giver)
+    }
+
     /// The next id.
     pub fn next(&self) -> WriteId {
         WriteId(u128::from(self.giver) << 64 | u128::from(self.next.fetch_add(1, Ordering::Relaxed)))
@@ -122,6 +128,7 @@ mod tests {
         let ids = WriteIds::of(7);
         let (first, second) = (ids.next(), ids.next());
         assert_ne!(first, second);
+        assert!(ids.gave(first) && !ids.gave(WriteIds::of(8).next()));
         assert_eq!(first.to_string().parse::<WriteId>().unwrap(), first);
         assert_ne!(WriteIds::random().next(), WriteIds::random().next());
     }
