@@ -1,5 +1,10 @@
 //! Little-endian fields of our own files, read without trusting a length.
 
+use units::Offset;
+
+/// No offset, place or length of ours comes near: two of them add up without overflow.
+const LARGEST: i64 = 1 << 61;
+
 /// Bytes of a file of ours, read field by field.
 #[derive(Debug)]
 pub(crate) struct Fields<'a>(&'a [u8]);
@@ -34,6 +39,20 @@ impl<'a> Fields<'a> {
         let (head, rest) = self.0.split_at_checked(length).ok_or(Malformed("the bytes end early"))?;
         self.0 = rest;
         Ok(head)
+    }
+
+    /// An offset from which any batch or segment can still be counted on.
+    pub(crate) fn offset(&mut self) -> Result<Offset, Malformed> {
+        match self.i64()? {
+            offset @ 0..=LARGEST => Ok(Offset(offset)),
+            _ => Err(Malformed("an offset is negative or larger than any log")),
+        }
+    }
+
+    /// A place or length within an object, from which any other can still be counted on.
+    pub(crate) fn length(&mut self) -> Result<u64, Malformed> {
+        let length = self.u64()?;
+        if length <= LARGEST as u64 { Ok(length) } else { Err(Malformed("a length is larger than any object")) }
     }
 
     /// A count of elements that take at least `element_bytes` each: never more than the bytes that are left can hold.

@@ -17,8 +17,8 @@ use crate::{
     shipper::{self, ShipError},
 };
 
-/// Sections kept after they were read.
-const SECTIONS_KEPT: usize = 64;
+/// Batches listed in sections that are kept after they were read: 40 bytes each.
+const BATCHES_KEPT: usize = 100_000;
 /// One read of a segment's batches, unless the first batch is larger.
 const READ_BYTES_MAX: u64 = 4 << 20;
 
@@ -48,6 +48,9 @@ impl Cold {
     }
 
     /// Batches from `read.from` on and below `end`, from one segment, and where they end.
+    ///
+    /// # Errors
+    /// Also where the manifest does not name what it should: a reader must not be led past it.
     pub(crate) fn read(
         &self,
         id: TopicPartitionId,
@@ -55,7 +58,9 @@ impl Cold {
         read: &Read,
         end: Offset,
     ) -> Result<(Vec<Bytes>, Offset), ReadError> {
-        let Some(segment) = manifest.segment_of(read.from) else { return Ok((Vec::new(), read.from)) };
+        let Some(segment) = manifest.segment_of(read.from).filter(|segment| segment.base <= read.from) else {
+            return Err(ReadError::Corrupt { partition: id, offset: read.from, place: self.keys.manifest(id).to_string() });
+        };
         let section = self.section(id, segment)?;
         let mut budget = Budget::new(read);
         let first = section.partition_point(|batch| batch.end() <= read.from);
@@ -95,8 +100,11 @@ impl Cold {
         let section = Arc::new(section);
         let mut sections = self.sections.lock().unwrap_or_else(PoisonError::into_inner);
         sections.push_back((name, section.clone()));
-        if sections.len() > SECTIONS_KEPT {
-            sections.pop_front();
+        let mut kept: usize = sections.iter().map(|(_, section)| section.len()).sum();
+        while kept > BATCHES_KEPT
+            && let Some((_, oldest)) = sections.pop_front()
+        {
+            kept -= oldest.len();
         }
         Ok(section)
     }

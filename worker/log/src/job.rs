@@ -42,14 +42,17 @@ impl ReadJob {
     /// See [`ReadError`]; the partition's start may have moved past the wanted offset meanwhile.
     pub fn run(self) -> Result<Fetched, ReadError> {
         let (id, read, shared) = (self.partition, self.read, self.shared);
-        let (batches, end) = match self.place {
-            Place::Cold(manifest, end) => read_cold(&shared, id, &read, (manifest, end))?,
+        let found = match self.place {
+            Place::Cold(manifest, end) => read_cold(&shared, id, &read, (manifest, end)),
             Place::Wal(files, entries) => match spans::read(&files, &entries) {
-                Ok(batches) => (batches, entries.last().map_or(read.from, IndexEntry::end)),
-                Err(error) => read_elsewhere(&shared, id, &read, error)?,
+                Ok(batches) => Ok((batches, entries.last().map_or(read.from, IndexEntry::end))),
+                Err(error) => read_elsewhere(&shared, id, &read, error),
             },
         };
-        shared.with(|engine| engine.fetched(id, &read, batches, end))
+        shared.with(|engine| match found {
+            Ok((batches, end)) => engine.fetched(id, &read, batches, end),
+            Err(error) => Err(engine.deleted_meanwhile(id, &read).unwrap_or(error)),
+        })
     }
 }
 
@@ -76,12 +79,13 @@ pub(crate) fn known_manifest(shared: &Shared, id: TopicPartitionId, known: Optio
 /// The WAL's copy is damaged: the store may have another.
 fn read_elsewhere(shared: &Shared, id: TopicPartitionId, read: &Read, error: SpanError) -> Result<(Vec<Bytes>, Offset), ReadError> {
     let error = local_error(id, error);
-    match shared.with(|engine| engine.find_elsewhere(id, read))? {
-        Some(Found::Cold(manifest, end)) => {
+    let place = shared.with(|engine| engine.find_elsewhere(id, read))?;
+    match read_cold(shared, id, read, place) {
+        Ok(found) => {
             tracing::warn!(%error, "the volume is damaged; the object store serves what it holds");
-            read_cold(shared, id, read, (manifest, end))
+            Ok(found)
         }
-        _ => Err(error),
+        Err(_) => Err(error),
     }
 }
 

@@ -236,13 +236,14 @@ impl Log {
         })
     }
 
-    /// Refuses new appends, makes those it has durable, saves the state and joins the threads. Other handles stay valid and refuse.
+    /// Refuses new appends, makes those it has durable, saves the state where the volume has room for it, and joins the threads.
+    /// Other handles stay valid and refuse.
     pub fn close(self) {
         let shared = self.shared();
         shared.with(Engine::begin_close);
         shared.wait_until(|engine| engine.wal.is_idle());
         shared.with(Engine::want_checkpoint);
-        shared.wait_until(|engine| engine.is_saved());
+        shared.wait_until(|engine| engine.is_saved() || engine.is_save_refused());
         shared.stop();
         shared.join();
     }

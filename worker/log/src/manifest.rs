@@ -13,7 +13,7 @@
 
 use std::hash::Hasher;
 
-use store::{InvalidKey, Key};
+use store::{InvalidKey, Key, Prefix};
 use units::{BrokerId, Incarnation, LeaderEpoch, Offset, TimestampMs};
 
 use crate::{
@@ -122,7 +122,7 @@ impl Manifest {
             return Err(Malformed("not a manifest of this version"));
         }
         let owner = Owner { broker: BrokerId(fields.i32()?), incarnation: Incarnation(fields.u32()?) };
-        let log_start = Offset(fields.i64()?);
+        let log_start = fields.offset()?;
         let epochs = decode_epochs(&mut fields)?;
         let count = fields.count(SEGMENT_BYTES)?;
         let segments = (0..count).map(|_| decode_segment(&mut fields)).collect::<Result<Vec<_>, _>>()?;
@@ -136,11 +136,11 @@ impl Manifest {
 fn decode_segment(fields: &mut Fields<'_>) -> Result<SegmentRef, Malformed> {
     Ok(SegmentRef {
         object: ObjectId { broker: BrokerId(fields.i32()?), incarnation: Incarnation(fields.u32()?), seq: fields.u64()? },
-        base: Offset(fields.i64()?),
-        end: Offset(fields.i64()?),
-        data_at: fields.u64()?,
-        data_bytes: fields.u64()?,
-        section_at: fields.u64()?,
+        base: fields.offset()?,
+        end: fields.offset()?,
+        data_at: fields.length()?,
+        data_bytes: fields.length()?,
+        section_at: fields.length()?,
         section_bytes: fields.u32()?,
         max_timestamp: TimestampMs(fields.i64()?),
     })
@@ -161,6 +161,9 @@ pub(crate) fn decode_epochs(fields: &mut Fields<'_>) -> Result<Epochs, Malformed
     }
     Ok(epochs)
 }
+
+/// Length of `<epoch>/<seq>` in a segment's key.
+const SEGMENT_NAME_BYTES: usize = 10 + 1 + 20;
 
 /// Gives the keys of one cluster's objects.
 #[derive(Clone, Debug)]
@@ -185,6 +188,26 @@ impl Keys {
     /// `<hash>/<cluster>/<broker>/<epoch>/<seq>`.
     pub(crate) fn segment(&self, object: ObjectId) -> Key {
         self.key("", &object.broker.to_string(), &format!("/{:010}/{:020}", object.incarnation.0, object.seq))
+    }
+
+    /// What the keys of all segments of this broker begin with.
+    pub(crate) fn segments(&self) -> Prefix {
+        let any = self.segment(ObjectId { broker: self.broker, incarnation: Incarnation(0), seq: 0 });
+        let (folder, _) = any.as_str().split_at(any.as_str().len() - SEGMENT_NAME_BYTES);
+        Prefix::new(folder).expect("what a key begins with is a prefix")
+    }
+
+    /// What the keys of all segments of one incarnation of this broker begin with.
+    pub(crate) fn segments_of(&self, incarnation: Incarnation) -> Prefix {
+        Prefix::new(format!("{}{:010}/", self.segments(), incarnation.0)).expect("what a key begins with is a prefix")
+    }
+
+    /// The segment of this broker that has `key`.
+    pub(crate) fn object(&self, key: &Key) -> Option<ObjectId> {
+        let mut names = key.segments();
+        let (seq, incarnation) = (names.next_back()?, names.next_back()?);
+        let object = ObjectId { broker: self.broker, incarnation: Incarnation(incarnation.parse().ok()?), seq: seq.parse().ok()? };
+        (self.segment(object) == *key).then_some(object)
     }
 
     /// `<hash>/<cluster>/brokers/<broker>/epoch`.
@@ -273,8 +296,12 @@ mod tests {
         let keys = Keys::new("dev", BrokerId(1)).unwrap();
         let segment = keys.segment(ObjectId { broker: BrokerId(1), incarnation: Incarnation(7), seq: 9 });
         assert_eq!(segment.as_str(), format!("{:04x}/dev/1/0000000007/00000000000000000009", hash("dev/1")));
+        assert_eq!(keys.segments().as_str(), format!("{:04x}/dev/1/", hash("dev/1")));
+        assert_eq!(keys.segments_of(Incarnation(7)).as_str(), format!("{:04x}/dev/1/0000000007/", hash("dev/1")));
+        assert_eq!(keys.object(&segment), Some(ObjectId { broker: BrokerId(1), incarnation: Incarnation(7), seq: 9 }));
         let partition = TopicPartitionId { topic: TopicId([1; 16]), partition: PartitionId(3) };
         let manifest = keys.manifest(partition);
+        assert_eq!(keys.object(&manifest), None);
         assert!(manifest.as_str().ends_with("/dev/topics/01010101-0101-0101-0101-010101010101/3/manifest"), "{manifest}");
         assert!(keys.epoch().as_str().ends_with("/dev/brokers/1/epoch"));
     }

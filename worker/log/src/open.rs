@@ -10,12 +10,15 @@ use crate::{
     engine::{Engine, Now, Recovery, chores::ChoreDone, recover},
     manifest::{Keys, Owner},
     rules::Rules,
-    shipper::{ShipError, Shipper},
+    shipper::{self, ShipError, Shipper},
     wal::{files::SpareFile, layout::file_name},
 };
 
 /// The first file of a new volume is this small, so that the first start is quick.
 const FIRST_FILE_BYTES: u64 = 4 << 20;
+
+/// Incarnations are leader epochs, which Kafka counts in 31 bits.
+const INCARNATION_MAX: u32 = i32::MAX as u32;
 
 /// A log without threads.
 pub(crate) struct Opened {
@@ -47,14 +50,14 @@ pub(crate) fn open(
     let image = engine.image();
     let chore = crate::engine::chores::Chore::Checkpoint(image);
     match chore.perform(disk).map_err(|source| OpenError::Disk { action: "write", name: crate::checkpoint::NAME.into(), source })? {
-        ChoreDone::NoRoom => {
+        ChoreDone::NotSaved => {
             let source = io::ErrorKind::StorageFull.into();
             return Err(OpenError::Disk { action: "write", name: crate::checkpoint::NAME.into(), source });
         }
         done => engine.on_chore(done, Now { wall: now, ..Now::default() }),
     }
     let owner = Owner { broker: engine.config.broker, incarnation };
-    let shipper = Shipper::new(store, keys.clone(), owner, write_ids);
+    let shipper = Shipper::new(store, keys.clone(), owner, write_ids, rules);
     Ok(Opened { engine, shipper, keys, report })
 }
 
@@ -90,12 +93,12 @@ fn count_incarnation(
         Some(bytes) => std::str::from_utf8(&bytes)
             .ok()
             .and_then(|text| text.trim().parse::<u32>().ok())
-            .ok_or_else(|| OpenError::CorruptFile { name: NAME.into(), reason: "it is not a number".into() })?,
+            .filter(|counted| *counted < INCARNATION_MAX)
+            .ok_or_else(|| OpenError::CorruptFile { name: NAME.into(), reason: "it is not a number that a start can have".into() })?,
         None => 0,
     };
     let volume = counted.max(recovered.0);
-    let owner = Owner { broker: config.broker, incarnation: Incarnation(volume) };
-    match Shipper::new(store.clone(), keys.clone(), owner, WriteIds::of(0)).known_incarnation() {
+    match shipper::known_incarnation(&**store, keys) {
         Ok(known) if known > volume => return Err(OpenError::VolumeIsBehind { broker: config.broker, store: known, volume }),
         Ok(_) => {}
         Err(ShipError::Corrupt(key, reason)) => return Err(OpenError::CorruptFile { name: key.to_string(), reason: reason.into() }),

@@ -9,6 +9,8 @@ pub(crate) struct Rules {
     pub(crate) acked_through_is_honest: bool,
     /// A group that does not verify ends the log only if no later group says that it was acknowledged.
     pub(crate) corruption_is_loud: bool,
+    /// Before a segment of an earlier incarnation is said to be of no use, the manifests that could name it are taken over.
+    pub(crate) judging_takes_over: bool,
     /// Whole groups behind a torn one are dropped with it.
     pub(crate) cut_drops_what_follows: bool,
     /// A group counts only in the file, incarnation and place in the sequence that it was written for.
@@ -37,6 +39,7 @@ impl Default for Rules {
             acks_in_order: true,
             acked_through_is_honest: true,
             corruption_is_loud: true,
+            judging_takes_over: true,
             cut_drops_what_follows: true,
             groups_are_seeded: true,
             watermark_is_durable: true,

@@ -5,11 +5,14 @@
 //! | magic `SWSG`, version, broker, incarnation, sequence | 4, 4, 4, 4, 8 |
 //! | batches, partition by partition | |
 //! | one section a partition, each ending in a CRC-32C | |
-//! | directory: count, then {topic id, partition, base, end, data at, data length, section at, section length, max timestamp}, and a CRC-32C | 4, n x 72, 4 |
+//! | directory: covers, count, then {topic id, partition, base, end, data at, data length, section at, section length, max timestamp}, and a CRC-32C | 8, 4, n x 72, 4 |
 //! | where the directory begins, magic `SWSG` | 8, 4 |
 //!
-//! A section: batches (count, then {base, last offset delta, length, max timestamp}), aborted transactions, leader epochs and
-//! producers as they were at its end, so that a partition is whole without the broker that wrote it.
+//! `covers` is the sequence of a WAL group: all batches in groups up to it are in this segment, in an earlier one of the same
+//! incarnation, or lay below a log start. Recovery needs it where such a group is damaged; 0 says nothing.
+//!
+//! A section: batches (count, then {base, last offset delta, length, max timestamp}), transactions aborted in it, leader epochs
+//! and producers as they were at its end, so that a partition is whole without the broker that wrote it.
 
 use bytes::Bytes;
 use units::{Offset, TimestampMs};
@@ -54,6 +57,12 @@ pub(crate) struct SectionInput {
     pub(crate) state: Vec<u8>,
 }
 
+/// What a segment says that it holds.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub(crate) parts: Vec<(TopicPartitionId, SegmentRef)>,
+}
+
 /// A whole segment in pieces, and what the manifests say of it.
 pub(crate) struct Built {
     pub(crate) pieces: Vec<Bytes>,
@@ -61,7 +70,7 @@ pub(crate) struct Built {
 }
 
 /// Puts a segment together without copying the batches.
-pub(crate) fn build(object: ObjectId, sections: &[SectionInput]) -> Built {
+pub(crate) fn build(object: ObjectId, sections: &[SectionInput], covers: u64) -> Built {
     let mut head = Vec::new();
     head.extend_from_slice(&MAGIC.to_le_bytes());
     head.extend_from_slice(&VERSION.to_le_bytes());
@@ -86,7 +95,7 @@ pub(crate) fn build(object: ObjectId, sections: &[SectionInput]) -> Built {
         foot.extend_from_slice(&encoded);
     }
     let directory_at = at + foot.len() as u64;
-    foot.extend_from_slice(&encode_directory(&built.refs));
+    foot.extend_from_slice(&encode_directory(&built.refs, covers));
     foot.extend_from_slice(&directory_at.to_le_bytes());
     foot.extend_from_slice(&MAGIC.to_le_bytes());
     built.pieces.push(foot.into());
@@ -127,7 +136,7 @@ pub(crate) fn decode_section(bytes: &[u8]) -> Result<Vec<SectionBatch>, Malforme
     let mut batches = Vec::with_capacity(count);
     let mut at = 0;
     for _ in 0..count {
-        let base = Offset(fields.i64()?);
+        let base = fields.offset()?;
         let (last_delta, length) = (fields.u32()?, fields.u32()?);
         batches.push(SectionBatch { base, last_delta, length, max_timestamp: TimestampMs(fields.i64()?), at });
         at += u64::from(length);
@@ -135,8 +144,9 @@ pub(crate) fn decode_section(bytes: &[u8]) -> Result<Vec<SectionBatch>, Malforme
     Ok(batches)
 }
 
-fn encode_directory(refs: &[(TopicPartitionId, SegmentRef)]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(8 + refs.len() * DIRECTORY_ENTRY_BYTES);
+fn encode_directory(refs: &[(TopicPartitionId, SegmentRef)], covers: u64) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(16 + refs.len() * DIRECTORY_ENTRY_BYTES);
+    bytes.extend_from_slice(&covers.to_le_bytes());
     bytes.extend_from_slice(&codec::length(refs.len()).to_le_bytes());
     for (id, reference) in refs {
         encode_id(&mut bytes, *id);
@@ -159,24 +169,25 @@ pub(crate) fn decode_trailer(bytes: &[u8]) -> Result<u64, Malformed> {
 }
 
 /// The partitions in a segment; `bytes` run from where the directory begins to the trailer.
-pub(crate) fn decode_directory(object: ObjectId, bytes: &[u8]) -> Result<Vec<(TopicPartitionId, SegmentRef)>, Malformed> {
+pub(crate) fn decode_directory(object: ObjectId, bytes: &[u8]) -> Result<Directory, Malformed> {
     let mut fields = Fields::new(codec::unseal(bytes)?);
+    fields.u64()?; // What it covers.
     let count = fields.count(DIRECTORY_ENTRY_BYTES)?;
     let mut one = || {
         let id = decode_id(&mut fields)?;
         let reference = SegmentRef {
             object,
-            base: Offset(fields.i64()?),
-            end: Offset(fields.i64()?),
-            data_at: fields.u64()?,
-            data_bytes: fields.u64()?,
-            section_at: fields.u64()?,
+            base: fields.offset()?,
+            end: fields.offset()?,
+            data_at: fields.length()?,
+            data_bytes: fields.length()?,
+            section_at: fields.length()?,
             section_bytes: fields.u32()?,
             max_timestamp: TimestampMs(fields.i64()?),
         };
         Ok((id, reference))
     };
-    (0..count).map(|_| one()).collect()
+    Ok(Directory { parts: (0..count).map(|_| one()).collect::<Result<_, _>>()? })
 }
 
 #[cfg(test)]
@@ -193,12 +204,13 @@ mod tests {
             SectionInput { id: id(0), batches: vec![batch(0, b"aaaa"), batch(2, b"bb")], state: vec![9] },
             SectionInput { id: id(7), batches: vec![batch(40, b"ccc")], state: Vec::new() },
         ];
-        let built = build(object, &sections);
+        let built = build(object, &sections, 17);
         let bytes = built.pieces.concat();
 
         let at = decode_trailer(&bytes[bytes.len() - 12..]).unwrap();
         let directory = decode_directory(object, &bytes[usize::try_from(at).unwrap()..bytes.len() - 12]).unwrap();
-        assert_eq!(directory, built.refs);
+        assert_eq!(directory.parts, built.refs);
+        let directory = directory.parts;
         let reference = directory[0].1;
         assert_eq!((reference.base, reference.end, reference.max_timestamp), (Offset(0), Offset(4), TimestampMs(20)));
         let slice = |at: u64, length: u64| &bytes[usize::try_from(at).unwrap()..usize::try_from(at + length).unwrap()];

@@ -16,7 +16,7 @@ use crate::{
     AdvanceListener, Disk,
     cold::Cold,
     engine::{Engine, Now, Ready, chores::ChorePoll},
-    shipper::{ShipError, Shipper},
+    shipper::Shipper,
     wal::FlushPoll,
 };
 
@@ -226,6 +226,8 @@ impl Shared {
                 }
                 ChorePoll::At(time) => {
                     self.ship_wanted.notify_one();
+                    // Retention may just have moved a log start, which is written like anything else.
+                    self.flush_wanted.notify_one();
                     state = wait(&self.chore_wanted, state, time.saturating_sub(now.monotonic));
                 }
             }
@@ -253,7 +255,7 @@ impl Shared {
             let now = self.now();
             match done {
                 Ok(done) => state.engine.on_shipped(done, now),
-                Err(error @ ShipError::Fenced { .. }) => state.engine.fail(error.to_string()),
+                Err(error) if error.is_fatal() => state.engine.fail(error.to_string()),
                 Err(error) => {
                     tracing::warn!(%error, "shipping to the object store failed; it is tried again");
                     state.engine.on_ship_failed(now);

@@ -29,6 +29,8 @@ pub(crate) struct Upkeep {
     /// A checkpoint that waits for the groups it counts in.
     pending: Option<Image>,
     is_checkpoint_wanted: bool,
+    /// The volume had no room for the last checkpoint.
+    is_refused: bool,
     looked_at: Duration,
     full_at: Option<Duration>,
 }
@@ -60,6 +62,8 @@ pub(crate) enum Chore {
 pub(crate) enum ChoreDone {
     Prepared(SpareFile),
     NoRoom,
+    /// There was no room for a checkpoint; the one before it stands.
+    NotSaved,
     Summarised(u32),
     Checkpointed(Image),
     Removed,
@@ -93,7 +97,7 @@ impl Chore {
             },
             Self::Checkpoint(image) => match disk.replace(checkpoint::NAME, &image.bytes) {
                 Ok(()) => Ok(ChoreDone::Checkpointed(image)),
-                Err(error) if error.kind() == io::ErrorKind::StorageFull => Ok(ChoreDone::NoRoom),
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => Ok(ChoreDone::NotSaved),
                 Err(error) => Err(error),
             },
             Self::Remove { number } => {
@@ -156,6 +160,11 @@ impl Engine {
                 self.unpark(now);
             }
             ChoreDone::NoRoom => self.on_no_room(now),
+            ChoreDone::NotSaved => {
+                self.upkeep.is_refused = true;
+                self.shipping.note_unsaved();
+                self.on_no_room(now);
+            }
             ChoreDone::Summarised(number) => {
                 if let Some(file) = self.wal.files.used.get_mut(&number) {
                     file.has_summary = true;
@@ -301,6 +310,7 @@ impl Engine {
     }
 
     fn on_checkpointed(&mut self, image: Image, now: Now) {
+        self.upkeep.is_refused = false;
         self.upkeep.saved = image.location;
         self.upkeep.saved_seq = image.next_seq;
         self.upkeep.saved_at = now.monotonic;
@@ -314,11 +324,17 @@ impl Engine {
     /// Asks for a checkpoint as soon as may be.
     pub(crate) fn want_checkpoint(&mut self) {
         self.upkeep.is_checkpoint_wanted = true;
+        self.upkeep.is_refused = false;
     }
 
     /// Whether the last checkpoint holds all there is.
     pub(crate) fn is_saved(&self) -> bool {
         self.wal.is_idle() && self.wal.last_seq() + 1 == self.upkeep.saved_seq && !self.shipping.has_moved()
+    }
+
+    /// Whether the volume had no room for the checkpoint that was asked for: the next start reads more of the WAL instead.
+    pub(crate) fn is_save_refused(&self) -> bool {
+        self.upkeep.is_refused
     }
 
     /// Producers long silent, and batches past their retention.

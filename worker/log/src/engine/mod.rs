@@ -4,6 +4,7 @@
 
 mod append;
 pub(crate) mod chores;
+pub(crate) mod plan;
 mod queries;
 pub(crate) mod read;
 mod recover;

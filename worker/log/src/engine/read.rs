@@ -90,20 +90,29 @@ impl Engine {
 
     /// A reader has read the manifest: the next one need not, unless the shipper knows better already.
     pub(crate) fn learn_manifest(&mut self, id: TopicPartitionId, manifest: &Arc<Manifest>) {
-        if let Some(partition) = self.partitions.get_mut(&id)
-            && partition.manifest.is_none()
-            && manifest.end() >= partition.shipped_to
-        {
-            partition.manifest = Some(manifest.clone());
+        let is_news = |partition: &Partition| partition.manifest.is_none() && manifest.end() >= partition.shipped_to;
+        if self.partitions.get(&id).is_some_and(is_news) {
+            self.on_manifest(id, Some(manifest.clone()));
         }
     }
 
-    /// What cannot be read from the WAL any more may be in the store as well.
-    pub(crate) fn find_elsewhere(&self, id: TopicPartitionId, read: &Read) -> Result<Option<Found>, ReadError> {
+    /// What cannot be read from the WAL any more may be in the store as well, also where the log does not know it: the manifest,
+    /// if it is known, and the offset at and past which nothing may be seen.
+    pub(crate) fn find_elsewhere(&self, id: TopicPartitionId, read: &Read) -> Result<(Option<Arc<Manifest>>, Offset), ReadError> {
         let partition = self.partition(id)?;
-        let end = visible_end(&partition.offsets(), read.isolation);
-        let is_shipped = read.from < partition.shipped_to;
-        Ok(is_shipped.then(|| Found::Cold(partition.manifest.clone(), end)))
+        Ok((partition.manifest.clone(), visible_end(&partition.offsets(), read.isolation)))
+    }
+
+    /// Why what was there when it was looked up is not any more, where the log start has passed it.
+    pub(crate) fn deleted_meanwhile(&self, id: TopicPartitionId, read: &Read) -> Option<ReadError> {
+        match self.partition(id) {
+            Ok(partition) if read.from >= partition.log_start => None,
+            Ok(partition) => {
+                let (log_start, high_watermark) = (partition.log_start, partition.high_watermark);
+                Some(ReadError::OffsetOutOfRange { got: read.from, log_start, high_watermark })
+            }
+            Err(error) => Some(error),
+        }
     }
 
     /// Adds to batches that were read elsewhere where the partition stands now.

@@ -342,6 +342,7 @@ impl Replay {
                 let reason = format!("it holds not all offsets of {id} from {needed} to {}", partition.log_end);
                 return Err(corrupt_file("wal", &reason));
             }
+            partition.recovered_end = partition.log_end;
             partition.high_watermark = partition.log_end;
             partition.transactions.on_durable(partition.high_watermark);
         }

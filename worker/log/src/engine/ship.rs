@@ -1,25 +1,21 @@
-//! What leaves for the object store, and when: the oldest WAL files first, whole, so that they can be recycled.
+//! What is done at the object store, and when: claims, segments, manifests, deletions, and the search for what nothing names.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use units::Offset;
+use units::{Incarnation, Offset};
 
-use super::{Engine, Now};
+use super::{Engine, Now, plan::ShipPlan};
 use crate::{
-    Ship, TopicPartitionId, checkpoint,
-    manifest::{Manifest, ObjectId, encode_epochs},
-    partition::{Partition, index::IndexEntry},
-    spans::FileMap,
+    Ship, TopicPartitionId,
+    manifest::{Manifest, ObjectId},
+    shipper::{ShipError, Unnamed},
 };
 
 /// After a failure the store is left alone this long, doubled each time up to the largest.
 const RETRY: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(10);
+/// Between two steps of the search for segments that nothing names: it is in no hurry, and requests cost money.
+const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 
 /// Where shipping stands.
 #[derive(Debug, Default)]
@@ -28,12 +24,16 @@ pub(crate) struct Shipping {
     pub(crate) removed: Vec<TopicPartitionId>,
     /// Objects that nothing names any more, and when they may go.
     doomed: VecDeque<(Duration, ObjectId)>,
+    /// Objects that nothing names yet, and living partitions that need a manifest of ours before that is final.
+    contested: VecDeque<(ObjectId, Vec<TopicPartitionId>)>,
+    /// When the search through the segments of earlier incarnations goes on; it is made once.
+    sweep_at: Option<Duration>,
     is_claimed: bool,
-    is_asked: bool,
+    pub(super) is_asked: bool,
     /// Everything is wanted in the store, not only whole files.
-    is_all_wanted: bool,
+    pub(super) is_all_wanted: bool,
     has_moved: bool,
-    shipped_at: Duration,
+    pub(super) shipped_at: Duration,
     failures: u32,
     retry_at: Duration,
 }
@@ -66,6 +66,10 @@ impl Shipping {
     pub(crate) fn note_saved(&mut self) {
         self.has_moved = false;
     }
+
+    pub(crate) fn note_unsaved(&mut self) {
+        self.has_moved = true;
+    }
 }
 
 /// Something to do at the store. Then tell [`Engine::on_shipped`] or [`Engine::on_ship_failed`].
@@ -83,32 +87,10 @@ pub(crate) enum ShipTask {
     Forget(TopicPartitionId),
     /// Delete an object.
     Delete(ObjectId),
-}
-
-/// A mixed segment to be built.
-#[derive(Debug)]
-pub(crate) struct ShipPlan {
-    pub(crate) sections: Vec<PlannedSection>,
-    pub(crate) files: FileMap,
-}
-
-impl std::fmt::Debug for dyn crate::DiskFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("DiskFile")
-    }
-}
-
-/// One partition's part.
-#[derive(Debug)]
-pub(crate) struct PlannedSection {
-    pub(crate) id: TopicPartitionId,
-    pub(crate) entries: Vec<IndexEntry>,
-    /// Those of the entries that are in memory.
-    pub(crate) in_memory: Vec<Option<Bytes>>,
-    pub(crate) log_start: Offset,
-    pub(crate) epochs: crate::partition::epochs::Epochs,
-    /// Encoded aborted transactions, leader epochs and producers.
-    pub(crate) state: Vec<u8>,
+    /// Look on for segments of earlier incarnations that nothing names.
+    Sweep,
+    /// Ask once more whether nothing names an object, once these partitions have a manifest of ours.
+    Judge { object: ObjectId, own: Vec<TopicPartitionId> },
 }
 
 /// How a task went.
@@ -117,11 +99,19 @@ pub(crate) enum ShipDone {
     /// The manifests as they are now, and objects that nothing names any more.
     Manifests {
         manifests: Vec<(TopicPartitionId, Option<Arc<Manifest>>)>,
-        unnamed: Vec<ObjectId>,
+        unnamed: Vec<Unnamed>,
         is_segment: bool,
     },
-    Forgotten(TopicPartitionId, Vec<ObjectId>),
+    Forgotten(TopicPartitionId, Vec<Unnamed>),
     Deleted(ObjectId),
+    Swept {
+        unnamed: Vec<Unnamed>,
+        is_done: bool,
+    },
+    Judged {
+        object: ObjectId,
+        unnamed: Vec<Unnamed>,
+    },
 }
 
 impl Engine {
@@ -140,7 +130,7 @@ impl Engine {
         if let Some(id) = self.shipping.removed.first() {
             return Ok(ShipTask::Forget(*id));
         }
-        let task = self.plan_segment(now).or_else(|| self.poll_trim()).or_else(|| self.poll_delete(now));
+        let task = self.poll_segment(now).or_else(|| self.poll_trim()).or_else(|| self.poll_cleanup(now));
         task.ok_or_else(|| self.next_ship(now, idle))
     }
 
@@ -150,14 +140,18 @@ impl Engine {
             Ship::WhenAsked => idle,
         };
         let doomed = self.shipping.doomed.front().map_or(idle, |(at, _)| *at);
-        interval.min(doomed).clamp(now.monotonic + Duration::from_millis(10), idle)
+        let sweep = self.shipping.sweep_at.unwrap_or(idle);
+        interval.min(doomed).min(sweep).clamp(now.monotonic + Duration::from_millis(10), idle)
     }
 
     /// A task came to its end.
     pub(crate) fn on_shipped(&mut self, done: ShipDone, now: Now) {
         self.shipping.failures = 0;
         match done {
-            ShipDone::Claimed => self.shipping.is_claimed = true,
+            ShipDone::Claimed => {
+                self.shipping.is_claimed = true;
+                self.shipping.sweep_at = (self.incarnation > Incarnation(1)).then(|| now.monotonic + SWEEP_PAUSE);
+            }
             ShipDone::Manifests { manifests, unnamed, is_segment } => {
                 self.counters.segments += u64::from(is_segment);
                 for (id, manifest) in manifests {
@@ -170,26 +164,52 @@ impl Engine {
                 self.shipping.has_moved = true;
                 self.doom(unnamed, now);
             }
-            ShipDone::Deleted(object) => self.shipping.doomed.retain(|(_, doomed)| *doomed != object),
+            ShipDone::Deleted(object) => drop(self.shipping.doomed.pop_front_if(|(_, doomed)| *doomed == object)),
+            ShipDone::Swept { mut unnamed, is_done } => {
+                self.shipping.sweep_at = (!is_done).then(|| now.monotonic + SWEEP_PAUSE);
+                unnamed.retain(|unnamed| self.shipping.doomed.iter().all(|(_, doomed)| *doomed != unnamed.object));
+                self.doom(unnamed, now);
+            }
+            ShipDone::Judged { object, unnamed } => {
+                self.shipping.contested.retain(|(contested, _)| *contested != object);
+                self.doom(unnamed, now);
+            }
         }
     }
 
-    fn on_manifest(&mut self, id: TopicPartitionId, manifest: Option<Arc<Manifest>>) {
+    /// What is known of the store moves with its manifest.
+    pub(super) fn on_manifest(&mut self, id: TopicPartitionId, manifest: Option<Arc<Manifest>>) {
         let Some(partition) = self.partitions.get_mut(&id) else { return };
         let end = manifest.as_ref().map_or(Offset::ZERO, |manifest| manifest.end());
-        if end > partition.shipped_to && end <= partition.high_watermark {
+        if end > partition.high_watermark {
+            let (partition, store, volume) = (id, end, partition.high_watermark);
+            return self.fail(ShipError::VolumeIsOlder { partition, store, volume }.to_string());
+        }
+        if end > partition.shipped_to {
             partition.shipped_to = end;
             self.shipping.has_moved = true;
         }
+        if manifest.is_none() && partition.shipped_to > partition.log_start {
+            tracing::error!(partition = %id, shipped_to = %partition.shipped_to, "the object store has lost the manifest: what it held cannot be read");
+        }
+        partition.is_manifest_known = true;
         if manifest.is_none() {
             partition.object_bytes_saved = 0;
         }
         partition.manifest = manifest;
     }
 
-    fn doom(&mut self, objects: Vec<ObjectId>, now: Now) {
+    /// Objects that nothing names are deleted after a grace, since readers may still hold a manifest that did.
+    fn doom(&mut self, unnamed: Vec<Unnamed>, now: Now) {
         let at = now.monotonic + self.config.object_grace;
-        self.shipping.doomed.extend(objects.into_iter().map(|object| (at, object)));
+        for Unnamed { object, without_manifest } in unnamed {
+            let alive: Vec<_> = without_manifest.into_iter().filter(|id| self.partitions.contains_key(id)).collect();
+            if alive.is_empty() {
+                self.shipping.doomed.push_back((at, object));
+            } else {
+                self.shipping.contested.push_back((object, alive));
+            }
+        }
     }
 
     /// The store failed; it is asked again later.
@@ -215,59 +235,6 @@ impl Engine {
         self.partitions.values().all(|partition| partition.unshipped().next().is_none())
     }
 
-    fn plan_segment(&mut self, now: Now) -> Option<ShipTask> {
-        let is_time = matches!(self.config.ship, Ship::Every(interval) if now.monotonic >= self.shipping.shipped_at + interval);
-        let takes_current = is_time || self.shipping.is_all_wanted;
-        if !takes_current && !self.shipping.is_asked {
-            return None;
-        }
-        let last_file = self.last_file_of_segment(takes_current);
-        let sections = last_file.map(|last_file| self.sections(last_file)).unwrap_or_default();
-        if sections.is_empty() {
-            self.shipping.is_asked = false;
-            self.shipping.is_all_wanted = false;
-            self.shipping.shipped_at = now.monotonic;
-            return None;
-        }
-        let numbers = sections.iter().flat_map(|section| &section.entries).map(|entry| entry.location.file);
-        let files = numbers.filter_map(|number| Some((number, self.wal.files.get(number)?))).collect();
-        Some(ShipTask::Segment(ShipPlan { sections, files }))
-    }
-
-    /// Whole files, the oldest first, up to the size of a segment but at least one.
-    fn last_file_of_segment(&self, takes_current: bool) -> Option<u32> {
-        let current = self.wal.files.current();
-        let mut bytes = BTreeMap::<u32, u64>::new();
-        for entry in self.partitions.values().flat_map(Partition::unshipped) {
-            if takes_current || entry.location.file < current {
-                *bytes.entry(entry.location.file).or_default() += u64::from(entry.length);
-            }
-        }
-        let mut total = 0;
-        let fits = |(_, bytes): &(u32, u64)| {
-            let is_first = total == 0;
-            total += bytes;
-            is_first || total <= self.config.segment_bytes_max
-        };
-        bytes.into_iter().take_while(fits).last().map(|(file, _)| file)
-    }
-
-    fn sections(&self, last_file: u32) -> Vec<PlannedSection> {
-        let section = |(id, partition): (&TopicPartitionId, &Partition)| {
-            let entries: Vec<_> = partition.unshipped().take_while(|entry| entry.location.file <= last_file).copied().collect();
-            let end = entries.last()?.end();
-            Some(PlannedSection {
-                id: *id,
-                in_memory: entries.iter().map(|entry| self.tail.slice(entry.location, entry.length)).collect(),
-                entries,
-                log_start: partition.log_start,
-                epochs: partition.epochs.clone(),
-                state: section_state(partition, end),
-            })
-        };
-        self.partitions.iter().filter_map(section).collect()
-    }
-
     /// Manifests that name what lies below a log start, and those that retention needs and nobody has read.
     fn poll_trim(&self) -> Option<ShipTask> {
         self.partitions.iter().find_map(|(id, partition)| match &partition.manifest {
@@ -278,22 +245,17 @@ impl Engine {
             None => {
                 let is_wanted =
                     partition.config.total_time.is_some() || partition.config.total_bytes.is_some() || partition.log_start > Offset::ZERO;
-                (is_wanted && partition.shipped_to > Offset::ZERO).then(|| ShipTask::Load(*id))
+                (is_wanted && partition.shipped_to > Offset::ZERO && !partition.is_manifest_known).then(|| ShipTask::Load(*id))
             }
         })
     }
 
-    fn poll_delete(&self, now: Now) -> Option<ShipTask> {
-        let (at, object) = self.shipping.doomed.front()?;
-        (now.monotonic >= *at).then(|| ShipTask::Delete(*object))
+    fn poll_cleanup(&self, now: Now) -> Option<ShipTask> {
+        if let Some((object, own)) = self.shipping.contested.front() {
+            return Some(ShipTask::Judge { object: *object, own: own.clone() });
+        }
+        let doomed = self.shipping.doomed.front().filter(|(at, _)| now.monotonic >= *at);
+        let is_sweep_due = self.shipping.sweep_at.is_some_and(|at| now.monotonic >= at);
+        doomed.map(|(_, object)| ShipTask::Delete(*object)).or(is_sweep_due.then_some(ShipTask::Sweep))
     }
-}
-
-fn section_state(partition: &Partition, end: Offset) -> Vec<u8> {
-    let mut state = Vec::new();
-    let aborted: Vec<_> = partition.transactions.all_aborted().filter(|aborted| aborted.last_offset < end).copied().collect();
-    checkpoint::encode_aborted(&mut state, aborted.iter());
-    encode_epochs(&mut state, &partition.epochs);
-    checkpoint::encode_producers(&mut state, &partition.producers, end);
-    state
 }

@@ -42,6 +42,10 @@ pub(crate) struct Partition {
     pub(crate) shipped_saved: Offset,
     /// The manifest, where it has been read or written since the start.
     pub(crate) manifest: Option<Arc<Manifest>>,
+    /// Where the log ended when it was opened; 0 where it was made since.
+    pub(crate) recovered_end: Offset,
+    /// The manifest is known, or that there is none.
+    pub(crate) is_manifest_known: bool,
     /// Bytes in the store when the manifest is not known.
     pub(crate) object_bytes_saved: u64,
 }

@@ -51,6 +51,7 @@ rules!(
     acks_in_order,
     acked_through_is_honest,
     corruption_is_loud,
+    judging_takes_over,
     cut_drops_what_follows,
     groups_are_seeded,
     watermark_is_durable,

@@ -7,7 +7,9 @@ use std::{
 };
 
 use store::{MemoryStore, ObjectStore, Plan};
-use streamwright_log::{AppendError, Isolation, Log, LogConfig, OpenError, PartitionConfig, ReadError, Ship, SimulatedDisk, VolumeHealth};
+use streamwright_log::{
+    AppendError, Isolation, Log, LogConfig, OpenError, PartitionConfig, Read, ReadError, ReadOutcome, Ship, SimulatedDisk, VolumeHealth,
+};
 use units::{BrokerId, ByteCount, Offset, TimestampMs};
 
 use crate::helpers::{PLAIN, answer, append, batch, config, fetch, open_with, partition, values};
@@ -247,6 +249,52 @@ fn a_damaged_segment_is_named_by_the_reader() {
     }
     let refused = fetch(&log, partition(0), 0, 1 << 20, Isolation::ReadUncommitted);
     assert!(matches!(refused, Err(ReadError::Corrupt { offset: Offset(0), .. })), "{refused:?}");
+    log.close();
+}
+
+#[test]
+fn a_manifest_that_the_store_has_lost_is_asked_for_once_and_readers_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let id = partition(0);
+    let settings = PartitionConfig { total_bytes: Some(ByteCount(1 << 30)), ..PartitionConfig::default() };
+    let (log, _) = open_with(small(folder.path()), store.clone()).unwrap();
+    log.create_partition(id, PartitionConfig::default()).unwrap();
+    write(&log, 0, 300);
+    eventually("recycling", || log.usage(id).unwrap().local_bytes < ByteCount(280 << 10));
+    log.close();
+    let manifest = store.keys().into_iter().find(|key| key.name() == "manifest").unwrap();
+    store.delete(&manifest).unwrap();
+
+    let (log, _) = open_with(small(folder.path()), store.clone()).unwrap();
+    eventually("the claim", || log.stats().is_claimed);
+    let before = store.requests().gets;
+    log.configure_partition(id, settings).unwrap();
+    write(&log, 0, 100);
+    assert_eq!(log.ship_now(), Ok(()));
+    let asked = store.requests().gets - before;
+    assert!(asked < 20, "the store was asked {asked} times");
+    let refused = fetch(&log, id, 0, 1 << 20, Isolation::ReadUncommitted);
+    assert!(matches!(refused, Err(ReadError::Corrupt { offset: Offset(0), .. })), "{refused:?}");
+    log.close();
+}
+
+#[test]
+fn what_is_deleted_before_it_is_read_is_out_of_range() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let (log, _) = open_with(small(folder.path()), store.clone()).unwrap();
+    let id = partition(0);
+    log.create_partition(id, PartitionConfig::default()).unwrap();
+    write(&log, 0, 300);
+    eventually("recycling", || log.usage(id).unwrap().local_bytes < ByteCount(280 << 10));
+    let read = Read { from: Offset(0), bytes_max: 1000, whole_first_batch: true, isolation: Isolation::ReadUncommitted };
+    let ReadOutcome::Blocking(job) = log.read(id, read).unwrap() else { panic!("the store holds it") };
+    let end = log.offsets(id).unwrap().high_watermark;
+    answer(|done| log.delete_records(id, end, done)).unwrap();
+    eventually("deletion", || segments(&store).is_empty());
+    let refused = job.run();
+    assert!(matches!(refused, Err(ReadError::OffsetOutOfRange { got: Offset(0), .. })), "{refused:?}");
     log.close();
 }
 

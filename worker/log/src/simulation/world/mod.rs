@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use ::store::{MemoryStore, ObjectStore, Plan, WriteIds};
+use ::store::{Fault, Injection, MemoryStore, ObjectStore, Operation, Plan, WriteIds};
 use bytes::Bytes;
 use units::{BrokerId, Offset, PartitionId, ProducerEpoch, ProducerId, TimestampMs, TopicId};
 
@@ -27,9 +27,10 @@ use crate::{
     SimulatedDisk, TopicPartitionId, TransactionOutcome, Verification, WriteMode,
     cold::Cold,
     engine::{Engine, Now, Ready, Request, chores::ChorePoll, read::Found},
+    manifest::{Keys, Manifest},
     open,
     rules::Rules,
-    shipper::{ShipError, Shipper},
+    shipper::{self, ShipError, Shipper},
     spans::{self, SpanError},
     wal::{FlushPoll, SealedGroup, layout},
 };
@@ -183,7 +184,8 @@ impl World {
     fn open(&mut self) -> Result<(), OpenError> {
         self.opened += 1;
         self.now = Duration::ZERO;
-        self.calm();
+        // What earlier incarnations have sent may still be on its way.
+        self.store.plan(None);
         let store: Arc<dyn ObjectStore> = self.store.clone();
         let now = self.clock().wall;
         let opened = open::open(self.config(), self.rules, &self.disk, store.clone(), (WriteIds::of(self.opened), now))?;
@@ -247,7 +249,8 @@ impl World {
         if let Some(client) = waiting {
             return Err(format!("all faults are over, and this client is not answered: {client:?}"));
         }
-        self.crash(false)
+        self.clean_up()?;
+        self.verify()
     }
 
     fn pass_time(&mut self) {

@@ -9,16 +9,17 @@ impl World {
     }
 
     pub(super) fn verify(&mut self) -> Outcome {
-        (0..PARTITIONS).try_for_each(|partition| self.check(partition))
+        (0..PARTITIONS).try_for_each(|partition| self.check(partition))?;
+        self.check_names()
     }
 
     pub(super) fn check(&mut self, partition: i32) -> Outcome {
-        self.calm();
+        self.store.plan(None);
         let seen = self.read_all(partition).map_err(|error| format!("partition {partition}: {error}"))?;
         self.trouble();
         let Some(seen) = seen else { return Ok(()) };
         if partition == TRANSACTED {
-            self.calm();
+            self.store.plan(None);
             self.check_committed()?;
             self.trouble();
         }
@@ -55,11 +56,15 @@ impl World {
         let read = Read { from, bytes_max, whole_first_batch: true, isolation };
         let id = id(partition);
         let live = self.live();
-        let mut found = live.engine.find(id, &read)?;
+        let found = live.engine.find(id, &read)?;
         if let Found::Wal(files, entries) = &found
             && spans::read(files, entries).is_err()
         {
-            found = live.engine.find_elsewhere(id, &read)?.unwrap_or(found);
+            let (manifest, end) = live.engine.find_elsewhere(id, &read)?;
+            let manifest = manifest.map_or_else(|| live.cold.manifest(id), Ok);
+            if let Ok((batches, _)) = manifest.and_then(|manifest| live.cold.read(id, &manifest, &read, end)) {
+                return Ok(batches);
+            }
         }
         match found {
             Found::Ready(fetched) => Ok(fetched.batches),

@@ -51,6 +51,9 @@ impl World {
         self.disk.fail_after(None);
         self.disk.set_capacity(CAPACITY_BYTES);
         self.hear()?;
+        if self.is_store_faulty && self.random.chance(50) {
+            self.leave_on_the_way();
+        }
         let live = self.live.take().expect("the log is open between steps");
         for Outstanding { group, .. } in &live.outstanding {
             let blocks = group.bytes.len() / 4096;

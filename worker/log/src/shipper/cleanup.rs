@@ -1,0 +1,114 @@
+//! Objects that nothing names any more: told apart from those that something does, or may yet.
+//!
+//! Only manifests of the partitions in a segment's own directory can name it, so those are asked. For a segment of an earlier
+//! incarnation that alone proves nothing, since a manifest which that one has put may still be on its way to the store: each
+//! of them is taken over first, by a put that makes every earlier one fail. Fences and epoch objects are kept for ever.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::{ShipError, Shipper, claim::PAGE_KEYS};
+use crate::{
+    TopicPartitionId,
+    engine::ship::ShipDone,
+    manifest::{Manifest, ObjectId, SegmentRef},
+};
+
+/// A segment that no manifest names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unnamed {
+    pub(crate) object: ObjectId,
+    /// Partitions with a part in it that have no manifest, where the segment is of an earlier incarnation: as long as one of them
+    /// lives, its first manifest may still be on its way.
+    pub(crate) without_manifest: Vec<TopicPartitionId>,
+}
+
+impl Shipper {
+    /// Which objects behind `gone` nothing names any more. What cannot be told now is asked again with the next of them: that
+    /// something is not cleaned up is no failure of what was done.
+    pub(super) fn unnamed(&mut self, gone: &[SegmentRef], forgotten: Option<TopicPartitionId>) -> Vec<Unnamed> {
+        self.suspects.extend(gone.iter().map(|segment| segment.object));
+        let mut unnamed = Vec::new();
+        for object in self.suspects.iter().copied().collect::<Vec<_>>() {
+            match self.judge(object, forgotten) {
+                Ok(found) => unnamed.extend(found),
+                Err(ShipError::Corrupt(key, reason)) => tracing::warn!(%key, reason, "an object that may be of no use is kept"),
+                Err(error) => {
+                    tracing::debug!(%error, "whether objects are still of use is asked again later");
+                    break;
+                }
+            }
+            self.suspects.remove(&object);
+        }
+        unnamed
+    }
+
+    /// One step through the segments of earlier incarnations: at most one listing, one directory, and the manifests in it.
+    pub(super) fn sweep(&mut self) -> Result<ShipDone, ShipError> {
+        let listed = self.store.list(&self.keys.segments(), self.swept_to.as_ref(), PAGE_KEYS)?;
+        let named: HashSet<_> =
+            self.manifests.values().flat_map(|(manifest, _)| &manifest.segments).map(|segment| segment.object).collect();
+        let mut is_done = listed.len() < PAGE_KEYS;
+        for listed in listed {
+            let object = self.keys.object(&listed.key);
+            if object.is_some_and(|object| object.incarnation >= self.owner.incarnation) {
+                is_done = true;
+                break;
+            }
+            let suspect = object.filter(|object| listed.size > 0 && !named.contains(object));
+            let found = suspect.map(|object| self.judge(object, None)).transpose();
+            let found = match found {
+                Err(ShipError::Corrupt(key, reason)) => {
+                    tracing::warn!(%key, reason, "an object that may be of no use is kept");
+                    None
+                }
+                found => found?.flatten(),
+            };
+            self.swept_to = Some(listed.key);
+            if suspect.is_some() {
+                return Ok(ShipDone::Swept { unnamed: found.into_iter().collect(), is_done: false });
+            }
+        }
+        Ok(ShipDone::Swept { unnamed: Vec::new(), is_done })
+    }
+
+    /// Judges `object` anew, with manifests of this incarnation for the partitions in `own`.
+    pub(super) fn judge_owning(&mut self, object: ObjectId, own: &[TopicPartitionId]) -> Result<ShipDone, ShipError> {
+        own.iter().try_for_each(|id| self.take_over(*id))?;
+        let unnamed = self.judge(object, None)?.into_iter().collect();
+        Ok(ShipDone::Judged { object, unnamed })
+    }
+
+    /// Whether nothing names `object`; `None` where something does, or it is gone. The manifest of `forgotten` is known to be.
+    fn judge(&mut self, object: ObjectId, forgotten: Option<TopicPartitionId>) -> Result<Option<Unnamed>, ShipError> {
+        if self.naming.iter().any(|naming| naming.reference.object == object) {
+            return Ok(None);
+        }
+        let is_ours = object.incarnation == self.owner.incarnation || !self.rules.judging_takes_over;
+        let Some(ids) = self.directory(object)? else { return Ok(None) };
+        let is_named = |manifest: &Manifest| manifest.segments.iter().any(|segment| segment.object == object);
+        let mut without_manifest = Vec::new();
+        for id in ids.into_iter().filter(|id| Some(*id) != forgotten) {
+            match self.load(id)? {
+                Some((manifest, _)) if is_named(&manifest) => return Ok(None),
+                Some(_) if !is_ours => self.take_over(id)?,
+                None if !is_ours => without_manifest.push(id),
+                _ => {}
+            }
+        }
+        Ok(Some(Unnamed { object, without_manifest }))
+    }
+
+    /// Makes the manifest one that this incarnation has put: no put of an earlier one can change it any more. Another broker's
+    /// stays as it is.
+    fn take_over(&mut self, id: TopicPartitionId) -> Result<(), ShipError> {
+        let ours = self.owner;
+        let is_settled = |manifest: &Manifest| manifest.owner == ours || manifest.owner.broker != ours.broker;
+        match self.load(id)? {
+            Some((manifest, _)) if is_settled(&manifest) => Ok(()),
+            _ => self.swap(id, |_| {}).map(drop),
+        }
+    }
+}
+
+/// Objects to be judged.
+pub(super) type Suspects = BTreeSet<ObjectId>;
