@@ -5,7 +5,8 @@
 //! | field | bytes |
 //! |---|---|
 //! | magic `SWCK`, version | 4, 4 |
-//! | incarnation, next group: sequence, file, position | 4, 8, 4, 4 |
+//! | incarnation, seal of all groups on the volume, next group: sequence, file, position | 4, 4, 8, 4, 4 |
+//! | eras: count, then (incarnation, first file, sequence of the first group) | 4, n x 16 |
 //! | 1 where the log was closed here and no group follows, else 0 | 1 |
 //! | partitions: count, then each as below | 4 |
 //! | removed partitions whose objects are still to go: count, then (topic id, partition) | 4, n x 20 |
@@ -29,6 +30,7 @@ use crate::{
         producers::{BatchMark, Producers},
         transactions::Transactions,
     },
+    wal::{eras::Eras, layout::Seal},
 };
 
 /// Name of the checkpoint on the volume.
@@ -41,6 +43,8 @@ const PARTITION_BYTES: usize = 20 + CONFIG_BYTES + 44;
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
     pub(crate) incarnation: Incarnation,
+    pub(crate) seal: Seal,
+    pub(crate) eras: Eras,
     /// Where the first group lies that it does not count in, and that group's sequence.
     pub(crate) location: Location,
     pub(crate) next_seq: u64,
@@ -52,7 +56,7 @@ pub(crate) struct Checkpoint {
 
 /// Writes down `partitions` as they are after all groups before `next_seq`, which lies at `location`.
 pub(crate) fn encode(
-    incarnation: Incarnation,
+    (incarnation, seal, eras): (Incarnation, Seal, &Eras),
     (location, next_seq, is_last): (Location, u64, bool),
     partitions: &BTreeMap<TopicPartitionId, Partition>,
     removed: &[TopicPartitionId],
@@ -61,9 +65,11 @@ pub(crate) fn encode(
     bytes.extend_from_slice(&MAGIC.to_le_bytes());
     bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&incarnation.0.to_le_bytes());
+    bytes.extend_from_slice(&seal.0.to_le_bytes());
     bytes.extend_from_slice(&next_seq.to_le_bytes());
     bytes.extend_from_slice(&location.file.to_le_bytes());
     bytes.extend_from_slice(&location.position.to_le_bytes());
+    eras.encode(&mut bytes);
     bytes.push(u8::from(is_last));
     bytes.extend_from_slice(&codec::length(partitions.len()).to_le_bytes());
     for (id, partition) in partitions {
@@ -82,8 +88,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint, Malformed> {
         return Err(Malformed("not a checkpoint of this version"));
     }
     let incarnation = Incarnation(fields.u32()?);
+    let seal = Seal(fields.u32()?);
     let next_seq = fields.u64()?;
     let location = Location { file: fields.u32()?, position: fields.u32()? };
+    let eras = Eras::decode(&mut fields)?;
     let is_last = fields.u8()? != 0;
     let mut partitions = BTreeMap::new();
     for _ in 0..fields.count(PARTITION_BYTES)? {
@@ -91,7 +99,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Checkpoint, Malformed> {
         partitions.insert(id, partition);
     }
     let removed = (0..fields.count(20)?).map(|_| decode_id(&mut fields)).collect::<Result<_, _>>()?;
-    Ok(Checkpoint { incarnation, location, next_seq, is_last, partitions, removed })
+    Ok(Checkpoint { incarnation, seal, eras, location, next_seq, is_last, partitions, removed })
 }
 
 pub(crate) fn encode_id(bytes: &mut Vec<u8>, id: TopicPartitionId) {
@@ -118,8 +126,8 @@ fn encode_partition(bytes: &mut Vec<u8>, id: TopicPartitionId, partition: &Parti
 fn decode_partition(fields: &mut Fields<'_>) -> Result<(TopicPartitionId, Partition), Malformed> {
     let id = decode_id(fields)?;
     let config = decode_config(fields.bytes(CONFIG_BYTES)?)?;
-    let [log_start, log_end, shipped_to] = [Offset(fields.i64()?), Offset(fields.i64()?), Offset(fields.i64()?)];
-    if log_start.0 < 0 || log_start > log_end || shipped_to > log_end {
+    let [log_start, log_end, shipped_to] = [fields.offset()?, fields.offset()?, fields.offset()?];
+    if log_start > log_end || shipped_to > log_end {
         return Err(Malformed("a partition's offsets are out of order"));
     }
     let object_bytes_saved = fields.u64()?;

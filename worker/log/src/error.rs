@@ -29,7 +29,7 @@ pub enum OpenError {
     },
     /// A group was acknowledged and does not verify.
     #[error(
-        "wal file {file} is corrupt at byte {position}: group {seq} was acknowledged through {acked_through} and does not verify; restore the volume, or remove it to restore from the object store"
+        "wal file {file} is corrupt at byte {position}: group {seq} was acknowledged (all through {acked_through} were), does not verify, and {reason}; put back a copy of the volume that is not older than this one"
     )]
     Corrupt {
         /// The file's number.
@@ -40,9 +40,11 @@ pub enum OpenError {
         seq: u64,
         /// Through which group acknowledgements had gone out.
         acked_through: u64,
+        /// Why the object store cannot stand in.
+        reason: String,
     },
-    /// A file other than the WAL does not verify.
-    #[error("{name} is corrupt: {reason}; restore the volume, or remove it to restore from the object store")]
+    /// What a file held does not verify, and the object store cannot stand in.
+    #[error("{name} is corrupt: {reason}; put back a copy of the volume that is not older than this one")]
     CorruptFile {
         /// The file.
         name: String,

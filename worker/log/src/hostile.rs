@@ -9,7 +9,7 @@ use crate::{
     manifest::{Manifest, ObjectId},
     partition, segment,
     wal::{
-        layout::{self, GroupHeader},
+        layout::{self, GroupHeader, Seal},
         recovery::decode_summary,
     },
 };
@@ -39,8 +39,8 @@ proptest! {
         drop(partition::decode_config(&bytes));
         drop(BatchView::parse_all(&bytes));
         let _marker = ControlMarker::parse(&bytes);
-        if let Some(header) = GroupHeader::parse(&bytes) {
-            prop_assert!(!header.is_intact(&bytes) || header.body_bytes as usize <= bytes.len());
+        if let Some(header) = GroupHeader::parse(&bytes, Seal::default()) {
+            prop_assert!(!header.is_intact(&bytes, Seal::default()) || header.body_bytes as usize <= bytes.len());
         }
         let taken: usize = layout::entries(&bytes).filter_map(Result::ok).map(|entry| entry.bytes.len()).sum();
         prop_assert!(taken <= bytes.len());

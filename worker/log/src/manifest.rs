@@ -180,6 +180,11 @@ impl Keys {
         Ok(Self { cluster: cluster.to_owned(), broker })
     }
 
+    /// Whose segments and epoch these are.
+    pub(crate) fn broker(&self) -> BrokerId {
+        self.broker
+    }
+
     fn key(&self, kind: &str, hashed: &str, rest: &str) -> Key {
         let hash = hash(&format!("{}/{hashed}", self.cluster));
         Key::new(format!("{hash:04x}/{}/{kind}{hashed}{rest}", self.cluster)).expect("a checked cluster, numbers and a UUID make a key")

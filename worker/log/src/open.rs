@@ -7,11 +7,14 @@ use units::{Incarnation, TimestampMs};
 
 use crate::{
     Disk, LogConfig, OpenError, Recovered,
-    engine::{Engine, Now, Recovery, chores::ChoreDone, recover},
+    engine::{Engine, Held, Now, Recovery, chores::ChoreDone, recover},
     manifest::{Keys, Owner},
     rules::Rules,
     shipper::{self, ShipError, Shipper},
-    wal::{files::SpareFile, layout::file_name},
+    wal::{
+        files::SpareFile,
+        layout::{Seal, file_name},
+    },
 };
 
 /// The first file of a new volume is this small, so that the first start is quick.
@@ -42,7 +45,10 @@ pub(crate) fn open(
         value: config.cluster.clone(),
         rule: invalid.rule,
     })?;
-    let mut recovery = recover(disk, rules, now)?;
+    let mut recovery = recover(disk, rules, now, &Held::new(store.clone(), keys.clone()))?;
+    if recovery.incarnation == Incarnation(0) && rules.groups_are_sealed {
+        recovery.seal = Seal(crc32c::crc32c(&write_ids.next().0.to_le_bytes()));
+    }
     let incarnation = count_incarnation(&config, disk, recovery.incarnation, &store, &keys)?;
     let spares = first_files(&config, disk, &mut recovery)?;
     let report = std::mem::take(&mut recovery.report);

@@ -9,12 +9,20 @@ pub(crate) struct Rules {
     pub(crate) acked_through_is_honest: bool,
     /// A group that does not verify ends the log only if no later group says that it was acknowledged.
     pub(crate) corruption_is_loud: bool,
+    /// What is missing before the checkpoint may be missing only where manifests hold it.
+    pub(crate) gaps_are_in_manifests: bool,
+    /// Missing groups are replaced only where it is known that they held batches alone.
+    pub(crate) holes_hold_batches_alone: bool,
+    /// Missing groups are replaced only where the store says that it holds all their batches.
+    pub(crate) holes_are_covered: bool,
     /// Before a segment of an earlier incarnation is said to be of no use, the manifests that could name it are taken over.
     pub(crate) judging_takes_over: bool,
     /// Whole groups behind a torn one are dropped with it.
     pub(crate) cut_drops_what_follows: bool,
     /// A group counts only in the file, incarnation and place in the sequence that it was written for.
     pub(crate) groups_are_seeded: bool,
+    /// The checksums of groups begin with a number that no producer knows.
+    pub(crate) groups_are_sealed: bool,
     /// Readers see only what is durable.
     pub(crate) watermark_is_durable: bool,
     /// A new log start is answered only when it is durable.
@@ -39,9 +47,13 @@ impl Default for Rules {
             acks_in_order: true,
             acked_through_is_honest: true,
             corruption_is_loud: true,
+            gaps_are_in_manifests: true,
+            holes_hold_batches_alone: true,
+            holes_are_covered: true,
             judging_takes_over: true,
             cut_drops_what_follows: true,
             groups_are_seeded: true,
+            groups_are_sealed: true,
             watermark_is_durable: true,
             log_start_is_durable: true,
             recycling_waits_for_checkpoint: true,

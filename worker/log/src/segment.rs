@@ -60,6 +60,8 @@ pub(crate) struct SectionInput {
 /// What a segment says that it holds.
 #[derive(Debug)]
 pub(crate) struct Directory {
+    /// The store holds all batches of WAL groups up to this one.
+    pub(crate) covers: u64,
     pub(crate) parts: Vec<(TopicPartitionId, SegmentRef)>,
 }
 
@@ -171,7 +173,7 @@ pub(crate) fn decode_trailer(bytes: &[u8]) -> Result<u64, Malformed> {
 /// The partitions in a segment; `bytes` run from where the directory begins to the trailer.
 pub(crate) fn decode_directory(object: ObjectId, bytes: &[u8]) -> Result<Directory, Malformed> {
     let mut fields = Fields::new(codec::unseal(bytes)?);
-    fields.u64()?; // What it covers.
+    let covers = fields.u64()?;
     let count = fields.count(DIRECTORY_ENTRY_BYTES)?;
     let mut one = || {
         let id = decode_id(&mut fields)?;
@@ -187,7 +189,7 @@ pub(crate) fn decode_directory(object: ObjectId, bytes: &[u8]) -> Result<Directo
         };
         Ok((id, reference))
     };
-    Ok(Directory { parts: (0..count).map(|_| one()).collect::<Result<_, _>>()? })
+    Ok(Directory { covers, parts: (0..count).map(|_| one()).collect::<Result<_, _>>()? })
 }
 
 #[cfg(test)]
@@ -209,7 +211,7 @@ mod tests {
 
         let at = decode_trailer(&bytes[bytes.len() - 12..]).unwrap();
         let directory = decode_directory(object, &bytes[usize::try_from(at).unwrap()..bytes.len() - 12]).unwrap();
-        assert_eq!(directory.parts, built.refs);
+        assert_eq!((directory.covers, &directory.parts), (17, &built.refs));
         let directory = directory.parts;
         let reference = directory[0].1;
         assert_eq!((reference.base, reference.end, reference.max_timestamp), (Offset(0), Offset(4), TimestampMs(20)));

@@ -50,6 +50,8 @@ pub struct Recovered {
     pub scanned_bytes: u64,
     /// The torn tail of overlapped flushes that was cut off, none of it acknowledged: file and position.
     pub cut: Option<String>,
+    /// What was damaged on the volume and is served by the object store, in words.
+    pub repaired: Option<String>,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
 }

@@ -302,7 +302,8 @@ impl Engine {
             kept = self.partitions.values_mut().map(|partition| std::mem::take(&mut partition.producers)).collect();
         }
         let is_last = self.is_closing && self.wal.is_idle();
-        let bytes = checkpoint::encode(self.incarnation, (location, next_seq, is_last), &self.partitions, &self.shipping.removed);
+        let volume = (self.incarnation, self.wal.seal(), &self.wal.eras().clone());
+        let bytes = checkpoint::encode(volume, (location, next_seq, is_last), &self.partitions, &self.shipping.removed);
         for (partition, producers) in self.partitions.values_mut().zip(kept) {
             partition.producers = producers;
         }

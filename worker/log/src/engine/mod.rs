@@ -32,7 +32,7 @@ use crate::{
 };
 pub(crate) use append::Request;
 use chores::Upkeep;
-pub(crate) use recover::{Recovery, recover};
+pub(crate) use recover::{Held, Recovery, recover};
 use ship::Shipping;
 
 /// Both clocks, as the shell reads them.
@@ -97,7 +97,7 @@ impl Engine {
     ) -> Self {
         let next = spares.iter().map(|spare| spare.number + 1).fold(recovery.next_file, u32::max);
         let files = Files { used: recovery.used, spares, next };
-        let start = Start { incarnation, next_seq: recovery.next_seq, files };
+        let start = Start { incarnation, seal: recovery.seal, next_seq: recovery.next_seq, files, eras: recovery.eras };
         let policy = FlushPolicy { in_flight_max: config.flushes_in_flight, linger: config.linger_max };
         Self {
             wal: Wal::new(start, policy, config.group_bytes_max, rules),

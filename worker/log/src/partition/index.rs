@@ -51,9 +51,13 @@ impl Index {
         self.entries.front()
     }
 
+    pub(crate) fn last(&self) -> Option<&IndexEntry> {
+        self.entries.back()
+    }
+
     /// One past the last record of the last batch.
     pub(crate) fn last_end(&self) -> Option<Offset> {
-        self.entries.back().map(IndexEntry::end)
+        self.last().map(IndexEntry::end)
     }
 
     pub(crate) fn clear(&mut self) {

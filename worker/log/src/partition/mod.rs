@@ -71,6 +71,12 @@ impl Partition {
         entry
     }
 
+    /// Takes over a batch that is placed at `log_end` and that only the store holds.
+    pub(crate) fn take_elsewhere(&mut self, view: &BatchView, bytes: &[u8], now: TimestampMs) {
+        self.track(view, self.log_end, bytes, now);
+        self.log_end = Offset(self.log_end.0 + i64::from(view.last_delta) + 1);
+    }
+
     /// What a batch at `base` means for producers, transactions and epochs.
     fn track(&mut self, view: &BatchView, base: Offset, bytes: &[u8], now: TimestampMs) {
         self.epochs.assign(view.leader_epoch, base);

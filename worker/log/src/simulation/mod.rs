@@ -18,14 +18,15 @@ pub(crate) type Outcome = Result<(), String>;
 /// Steps of one run.
 const STEPS: usize = 400;
 
-/// Runs one seed under `rules`.
-pub(crate) fn run(seed: u64, rules: Rules) -> Outcome {
+/// Runs one seed under `rules`. Gives what the store repaired of the volume.
+pub(crate) fn run(seed: u64, rules: Rules) -> Result<Vec<String>, String> {
     let attempt = std::panic::catch_unwind(|| {
         let mut world = World::new(seed, rules)?;
         for _ in 0..STEPS {
             world.step()?;
         }
-        world.finish()
+        world.finish()?;
+        Ok(world.repaired)
     });
     attempt.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));

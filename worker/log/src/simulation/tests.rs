@@ -20,6 +20,14 @@ fn whatever_happens_what_was_acknowledged_is_there_once_in_order_and_nothing_els
     }
 }
 
+#[test]
+fn damage_is_repaired_from_the_store_before_the_checkpoint_and_behind_it() {
+    let repairs = || (0..RULE_SEEDS).flat_map(|seed| run(seed, Rules::default()).unwrap_or_default());
+    let is_behind = |repaired: &String| repaired.starts_with("groups");
+    assert!(repairs().any(|repaired| is_behind(&repaired)), "no seed damages a group behind the checkpoint that was shipped");
+    assert!(repairs().any(|repaired| !is_behind(&repaired)), "no seed damages one before it");
+}
+
 /// Seeds that are tried without a rule.
 const RULE_SEEDS: u64 = 2000;
 
@@ -51,9 +59,13 @@ rules!(
     acks_in_order,
     acked_through_is_honest,
     corruption_is_loud,
+    gaps_are_in_manifests,
+    holes_hold_batches_alone,
+    holes_are_covered,
     judging_takes_over,
     cut_drops_what_follows,
     groups_are_seeded,
+    groups_are_sealed,
     watermark_is_durable,
     log_start_is_durable,
     recycling_waits_for_checkpoint,

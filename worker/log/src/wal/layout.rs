@@ -11,16 +11,21 @@
 //! | 12 | 4 | length of the body |
 //! | 16 | 8 | sequence, one more than the group before, over files and incarnations |
 //! | 24 | 8 | acked through: every group up to this sequence was durable when this one was written |
-//! | 32 | 4 | CRC-32C of the body, begun with the CRC of the fields before it |
-//! | 36 | 4 | CRC-32C of the 36 bytes before |
-//! | 40 | 24 | zero |
+//! | 32 | 8 | last change: the newest group before this one with an entry other than batches; 0 for none in this incarnation |
+//! | 40 | 4 | CRC-32C of the body, begun with the CRC of the seal and the fields before it |
+//! | 44 | 4 | CRC-32C of the 44 bytes before, begun with the seal |
+//! | 48 | 16 | zero |
+//!
+//! The seal is a number that a volume draws once and keeps in its checkpoint. Without it, a producer could put what looks like a
+//! group into a record, and have a recovery that searches for groups find that.
 //!
 //! The body is a row of entries: kind (1), topic id (16), partition (4), length (4), then that many bytes. Zeros fill up to
 //! the next block.
 //!
 //! **Recovery.** From the checkpoint's position on, groups follow each other without a gap in sequence, through the rest of
 //! the file and on in the next. The first that does not verify ends the log, unless a later group says that it was
-//! acknowledged: that is corruption. A recycled file shows no ghosts, since old groups name another file, an older
+//! acknowledged: that is corruption. Then the object store gives what the missing groups held, if it can be shown that they
+//! held batches alone, which the last change of the next group says, and that these were all shipped. A recycled file shows no ghosts, since old groups name another file, an older
 //! incarnation and a sequence that is not next.
 
 use units::{Incarnation, PartitionId, TopicId};
@@ -35,7 +40,8 @@ pub(crate) const HEADER_BYTES: usize = 64;
 /// Length of what stands before an entry's bytes.
 pub(crate) const ENTRY_BYTES: usize = 25;
 const MAGIC: u32 = u32::from_le_bytes(*b"SWG1");
-const CHECKED_BYTES: usize = 36;
+const FIELD_BYTES: usize = 40;
+const CHECKED_BYTES: usize = FIELD_BYTES + 4;
 
 /// Name of a WAL file on the volume.
 pub(crate) fn file_name(file: u32) -> String {
@@ -52,6 +58,10 @@ pub(crate) fn file_number(name: &str) -> Option<u32> {
     if name.len() == 10 && name.bytes().all(|byte| byte.is_ascii_digit()) { name.parse().ok() } else { None }
 }
 
+/// What the checksums of a volume's groups begin with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seal(pub(crate) u32);
+
 /// What a group says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct GroupHeader {
@@ -60,38 +70,49 @@ pub(crate) struct GroupHeader {
     pub(crate) body_bytes: u32,
     pub(crate) seq: u64,
     pub(crate) acked_through: u64,
+    pub(crate) last_change: u64,
 }
 
 impl GroupHeader {
-    fn fields(&self) -> [u8; 32] {
-        let mut bytes = [0; 32];
+    fn fields(&self) -> [u8; FIELD_BYTES] {
+        let mut bytes = [0; FIELD_BYTES];
         bytes[0..4].copy_from_slice(&MAGIC.to_le_bytes());
         bytes[4..8].copy_from_slice(&self.incarnation.0.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.file.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.body_bytes.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.seq.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.acked_through.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.last_change.to_le_bytes());
         bytes
     }
 
     /// Fills in the header at the front of `group`, whose body stands behind it.
-    pub(crate) fn write(&self, group: &mut [u8]) {
+    pub(crate) fn write(&self, group: &mut [u8], seal: Seal) {
         let (head, rest) = group.split_at_mut(HEADER_BYTES);
         head.fill(0);
-        head[..32].copy_from_slice(&self.fields());
-        let crc = crc32c::crc32c_append(crc32c::crc32c(&head[..32]), &rest[..self.body_bytes as usize]);
-        head[32..CHECKED_BYTES].copy_from_slice(&crc.to_le_bytes());
-        let crc = crc32c::crc32c(&head[..CHECKED_BYTES]);
-        head[CHECKED_BYTES..40].copy_from_slice(&crc.to_le_bytes());
+        head[..FIELD_BYTES].copy_from_slice(&self.fields());
+        let crc = crc32c::crc32c_append(crc32c::crc32c_append(seal.0, &head[..FIELD_BYTES]), &rest[..self.body_bytes as usize]);
+        head[FIELD_BYTES..CHECKED_BYTES].copy_from_slice(&crc.to_le_bytes());
+        let crc = crc32c::crc32c_append(seal.0, &head[..CHECKED_BYTES]);
+        head[CHECKED_BYTES..CHECKED_BYTES + 4].copy_from_slice(&crc.to_le_bytes());
     }
 
     /// The header at the front of `bytes`, if its own checksum holds.
-    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8], seal: Seal) -> Option<Self> {
         let head = bytes.get(..HEADER_BYTES)?;
         let crc = u32::from_le_bytes(*head[CHECKED_BYTES..].first_chunk()?);
-        if crc32c::crc32c(&head[..CHECKED_BYTES]) != crc {
+        if crc32c::crc32c_append(seal.0, &head[..CHECKED_BYTES]) != crc {
             return None;
         }
+        Self::read(head)
+    }
+
+    /// The header at the front of `bytes`, whatever its checksums are: to tell a volume that has groups from a new one.
+    pub(crate) fn unsealed(bytes: &[u8]) -> Option<Self> {
+        Self::read(bytes.get(..HEADER_BYTES)?)
+    }
+
+    fn read(head: &[u8]) -> Option<Self> {
         let mut fields = Fields::new(head);
         let mut read = || {
             let magic = fields.u32()?;
@@ -101,6 +122,7 @@ impl GroupHeader {
                 body_bytes: fields.u32()?,
                 seq: fields.u64()?,
                 acked_through: fields.u64()?,
+                last_change: fields.u64()?,
             };
             if magic == MAGIC { Ok(header) } else { Err(Malformed("not a group")) }
         };
@@ -108,10 +130,10 @@ impl GroupHeader {
     }
 
     /// Whether the checksum over the body holds; `group` begins with this header.
-    pub(crate) fn is_intact(&self, group: &[u8]) -> bool {
+    pub(crate) fn is_intact(&self, group: &[u8], seal: Seal) -> bool {
         let Some(body) = group.get(HEADER_BYTES..HEADER_BYTES + self.body_bytes as usize) else { return false };
-        let crc = crc32c::crc32c_append(crc32c::crc32c(&group[..32]), body);
-        group[32..CHECKED_BYTES] == crc.to_le_bytes()
+        let crc = crc32c::crc32c_append(crc32c::crc32c_append(seal.0, &group[..FIELD_BYTES]), body);
+        group[FIELD_BYTES..CHECKED_BYTES] == crc.to_le_bytes()
     }
 
     /// Bytes from this group's start to the next one's.
@@ -199,6 +221,8 @@ pub(crate) fn entries(body: &[u8]) -> impl Iterator<Item = Result<Entry<'_>, Mal
 mod tests {
     use super::*;
 
+    const SEAL: Seal = Seal(0x5eed);
+
     fn group() -> (GroupHeader, Vec<u8>) {
         let partition = TopicPartitionId { topic: TopicId([7; 16]), partition: PartitionId(3) };
         let mut group = vec![0; HEADER_BYTES];
@@ -206,16 +230,16 @@ mod tests {
         group.extend_from_slice(b"batch");
         group.extend_from_slice(&entry_head(EntryKind::Delete, partition, 0));
         let body_bytes = u32::try_from(group.len() - HEADER_BYTES).unwrap();
-        let header = GroupHeader { incarnation: Incarnation(2), file: 9, body_bytes, seq: 40, acked_through: 38 };
-        header.write(&mut group);
+        let header = GroupHeader { incarnation: Incarnation(2), file: 9, body_bytes, seq: 40, acked_through: 38, last_change: 12 };
+        header.write(&mut group, SEAL);
         (header, group)
     }
 
     #[test]
     fn a_group_reads_back_as_written() {
         let (header, group) = group();
-        assert_eq!(GroupHeader::parse(&group), Some(header));
-        assert!(header.is_intact(&group));
+        assert_eq!(GroupHeader::parse(&group, SEAL), Some(header));
+        assert!(header.is_intact(&group, SEAL));
         assert_eq!(header.stride(), 4096);
         let entries: Vec<_> = entries(&group[HEADER_BYTES..]).map(Result::unwrap).collect();
         assert_eq!((entries[0].kind, entries[0].bytes), (EntryKind::Batches, &b"batch"[..]));
@@ -227,14 +251,21 @@ mod tests {
     fn every_flipped_bit_is_noticed() {
         let (_, group) = group();
         for bit in 0..group.len() * 8 {
-            if (40 * 8..64 * 8).contains(&bit) {
+            if (48 * 8..64 * 8).contains(&bit) {
                 continue;
             }
             let mut flipped = group.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            let seen = GroupHeader::parse(&flipped).is_some_and(|header| header.is_intact(&flipped));
+            let seen = GroupHeader::parse(&flipped, SEAL).is_some_and(|header| header.is_intact(&flipped, SEAL));
             assert!(!seen, "bit {bit} was not noticed");
         }
+    }
+
+    #[test]
+    fn a_group_of_another_seal_is_none() {
+        let (header, group) = group();
+        assert_eq!(GroupHeader::parse(&group, Seal(0)), None);
+        assert!(!header.is_intact(&group, Seal(0)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! This is the deciding half. It places groups, says what to write and when, and learns what was written; it touches no
 //! disk and no clock.
 
+pub(crate) mod eras;
 pub(crate) mod files;
 pub(crate) mod layout;
 pub(crate) mod policy;
@@ -18,8 +19,9 @@ use crate::{
     partition::index::{IndexEntry, Location},
     rules::Rules,
 };
+use eras::{Era, Eras};
 use files::Files;
-use layout::{ENTRY_BYTES, EntryKind, GroupHeader, HEADER_BYTES};
+use layout::{ENTRY_BYTES, EntryKind, GroupHeader, HEADER_BYTES, Seal};
 use policy::{FlushDecision, FlushPolicy, FlushView};
 
 /// Memory that groups are cut from, in one piece.
@@ -33,6 +35,7 @@ struct Open<E> {
     position: u32,
     opened_at: Duration,
     is_due: bool,
+    last_change: u64,
     effects: Vec<E>,
 }
 
@@ -40,6 +43,7 @@ struct Open<E> {
 struct Closed<E> {
     seq: u64,
     location: Location,
+    last_change: u64,
     state: GroupState,
     effects: Vec<E>,
 }
@@ -64,10 +68,12 @@ impl<E> Closed<E> {
 /// The log's groups. `E` is what happens when a group is durable.
 pub(crate) struct Wal<E> {
     incarnation: Incarnation,
+    seal: Seal,
     rules: Rules,
     policy: FlushPolicy,
     group_bytes_max: usize,
     pub(crate) files: Files,
+    eras: Eras,
     /// Where the next group goes in the current file.
     position: u32,
     arena: BytesMut,
@@ -77,6 +83,8 @@ pub(crate) struct Wal<E> {
     in_flight: usize,
     next_seq: u64,
     acked_through: u64,
+    /// The newest group with an entry other than batches.
+    last_change: u64,
 }
 
 /// What to write now.
@@ -94,13 +102,14 @@ pub(crate) struct FlushJob {
     pub(crate) location: Location,
     file: Arc<dyn DiskFile>,
     header: GroupHeader,
+    seal: Seal,
     buffer: BytesMut,
 }
 
 impl FlushJob {
     /// Fills in the header and its checksums.
     pub(crate) fn seal(mut self) -> SealedGroup {
-        self.header.write(&mut self.buffer);
+        self.header.write(&mut self.buffer, self.seal);
         SealedGroup { seq: self.header.seq, location: self.location, file: self.file, bytes: self.buffer.freeze() }
     }
 }
@@ -130,21 +139,26 @@ pub(crate) struct Acked<E> {
 /// Where the log begins to write.
 pub(crate) struct Start {
     pub(crate) incarnation: Incarnation,
+    pub(crate) seal: Seal,
     pub(crate) next_seq: u64,
     pub(crate) files: Files,
+    pub(crate) eras: Eras,
 }
 
 impl<E> Wal<E> {
     /// A log that goes on at the start of a spare file.
     pub(crate) fn new(start: Start, policy: FlushPolicy, group_bytes_max: usize, rules: Rules) -> Self {
-        let mut files = start.files;
+        let (mut files, mut eras) = (start.files, start.eras);
         files.rotate();
+        eras.begin(Era { incarnation: start.incarnation, file: files.current(), seq: start.next_seq });
         Self {
             incarnation: start.incarnation,
+            seal: start.seal,
             rules,
             policy,
             group_bytes_max,
             files,
+            eras,
             position: 0,
             arena: BytesMut::new(),
             open: None,
@@ -152,7 +166,18 @@ impl<E> Wal<E> {
             in_flight: 0,
             next_seq: start.next_seq,
             acked_through: start.next_seq - 1,
+            last_change: 0,
         }
+    }
+
+    /// Who wrote the files that there are.
+    pub(crate) fn eras(&mut self) -> &Eras {
+        self.eras.drop_below(self.files.used.first_key_value().map_or(0, |(number, _)| *number));
+        &self.eras
+    }
+
+    pub(crate) fn seal(&self) -> Seal {
+        self.seal
     }
 
     /// Every group up to this sequence is durable.
@@ -223,6 +248,9 @@ impl<E> Wal<E> {
         let at = self.arena.len();
         self.arena.extend_from_slice(bytes);
         let open = self.open.as_ref().expect("just begun");
+        if is_control {
+            self.last_change = open.seq;
+        }
         let position = open.position + u32::try_from(at).expect("a group fits its file");
         (&mut self.arena[at..], Location { file: self.files.current(), position })
     }
@@ -238,7 +266,8 @@ impl<E> Wal<E> {
             self.arena = aligned::buffer(aligned::round_up(group_bytes).max(ARENA_BYTES.min(2 * aligned::round_up(self.group_bytes_max))));
         }
         self.arena.resize(HEADER_BYTES, 0);
-        self.open = Some(Open { seq: self.next_seq, position: self.position, opened_at: now, is_due: false, effects: Vec::new() });
+        let (seq, position, last_change) = (self.next_seq, self.position, self.last_change);
+        self.open = Some(Open { seq, position, opened_at: now, is_due: false, last_change, effects: Vec::new() });
         self.next_seq += 1;
     }
 
@@ -252,7 +281,8 @@ impl<E> Wal<E> {
         self.position = open.position + u32::try_from(padded).expect("a group fits its file");
         self.files.used.last_entry().expect("a file is in use").into_mut().last_seq = open.seq;
         let state = GroupState::Waiting { buffer: self.arena.split(), body_bytes };
-        self.closed.push_back(Closed { seq: open.seq, location, state, effects: open.effects });
+        let Open { seq, last_change, effects, .. } = open;
+        self.closed.push_back(Closed { seq, location, last_change, state, effects });
     }
 
     /// Adds what happens when the open group is durable; there must be one.
@@ -306,11 +336,11 @@ impl<E> Wal<E> {
             panic!("only a waiting group is started");
         };
         self.in_flight += 1;
-        let (seq, location) = (group.seq, group.location);
+        let Closed { seq, location, last_change, .. } = *group;
         let acked_through = if self.rules.acked_through_is_honest { self.acked_through } else { 0 };
-        let header = GroupHeader { incarnation: self.incarnation, file: location.file, body_bytes, seq, acked_through };
+        let header = GroupHeader { incarnation: self.incarnation, file: location.file, body_bytes, seq, acked_through, last_change };
         let file = self.files.get(location.file).expect("a file with groups under way is not recycled");
-        FlushJob { location, file, header, buffer }
+        FlushJob { location, file, header, seal: self.seal, buffer }
     }
 
     /// The group `seq` is durable: gives the groups that may be acknowledged now, in order.

@@ -1,8 +1,8 @@
 //! Reading groups back: from a place on, one after the other, up to the first that does not verify.
 
-use units::{Incarnation, Offset, TimestampMs};
+use units::{Incarnation, TimestampMs};
 
-use super::layout::{self, GroupHeader, HEADER_BYTES};
+use super::layout::{self, GroupHeader, HEADER_BYTES, Seal};
 use crate::{
     Disk, OpenError, TopicPartitionId, checkpoint,
     codec::{self, Fields, Malformed},
@@ -18,6 +18,7 @@ const SUMMARY_ENTRY_BYTES: usize = 48;
 pub(crate) struct FileBytes {
     pub(crate) number: u32,
     bytes: Vec<u8>,
+    seal: Seal,
     rules: Rules,
 }
 
@@ -29,7 +30,7 @@ pub(crate) struct Group<'a> {
 }
 
 impl FileBytes {
-    pub(crate) fn read(disk: &dyn Disk, number: u32, rules: Rules) -> Result<Self, OpenError> {
+    pub(crate) fn read(disk: &dyn Disk, number: u32, seal: Seal, rules: Rules) -> Result<Self, OpenError> {
         let name = layout::file_name(number);
         let read = || {
             let file = disk.open(&name)?;
@@ -39,7 +40,7 @@ impl FileBytes {
             Ok(bytes)
         };
         let bytes = read().map_err(|source| OpenError::Disk { action: "read", name: name.clone(), source })?;
-        Ok(Self { number, bytes, rules })
+        Ok(Self { number, bytes, seal, rules })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -50,8 +51,8 @@ impl FileBytes {
     pub(crate) fn group(&self, position: u64, incarnation: Option<Incarnation>) -> Option<Group<'_>> {
         let at = usize::try_from(position).ok()?;
         let bytes = self.bytes.get(at..)?;
-        let header = GroupHeader::parse(bytes)?;
-        if !self.is_ours(&header, incarnation) || !header.is_intact(bytes) {
+        let header = GroupHeader::parse(bytes, self.seal)?;
+        if !self.is_ours(&header, incarnation) || !header.is_intact(bytes, self.seal) {
             return None;
         }
         let body = &bytes[HEADER_BYTES..HEADER_BYTES + header.body_bytes as usize];
@@ -63,27 +64,38 @@ impl FileBytes {
         is_seeded || !self.rules.groups_are_seeded
     }
 
-    /// Group headers at or after `position` with a sequence above `seq`, whole or not: what they say was said.
-    pub(crate) fn headers_after(&self, position: u64, seq: u64, incarnation: Incarnation) -> impl Iterator<Item = GroupHeader> {
+    /// Group headers at or after `position` with a sequence above `seq`, and where they are; whole or not, what they say was said.
+    pub(crate) fn headers_after(&self, position: u64, seq: u64, incarnation: Incarnation) -> impl Iterator<Item = (u64, GroupHeader)> {
         let start = usize::try_from(position).unwrap_or(usize::MAX).min(self.bytes.len());
         self.bytes[start..]
             .chunks(BLOCK_BYTES)
-            .filter_map(GroupHeader::parse)
-            .filter(move |header| self.is_ours(header, Some(incarnation)) && header.seq > seq)
+            .zip((position..).step_by(BLOCK_BYTES))
+            .filter_map(|(block, at)| Some((at, GroupHeader::parse(block, self.seal)?)))
+            .filter(move |(_, header)| self.is_ours(header, Some(incarnation)) && header.seq > seq)
     }
 
-    /// The groups from the start of the file on, without a gap in sequence.
+    /// The groups that verify, in order; what lies between them and does not is passed over.
     pub(crate) fn groups(&self) -> impl Iterator<Item = Group<'_>> {
         let mut position = 0;
         let mut last: Option<GroupHeader> = None;
         std::iter::from_fn(move || {
-            let group = self.group(position, last.map(|last| last.incarnation))?;
-            if last.is_some_and(|last| group.header.seq != last.seq + 1) {
-                return None;
+            while let Some(bytes) = usize::try_from(position).ok().and_then(|at| self.bytes.get(at..)).filter(|bytes| !bytes.is_empty()) {
+                let at = position;
+                let is_next = |header: &GroupHeader| {
+                    self.is_ours(header, last.map(|last| last.incarnation)) && last.is_none_or(|last| header.seq > last.seq)
+                };
+                let Some(header) = GroupHeader::parse(bytes, self.seal).filter(is_next) else {
+                    position += BLOCK_BYTES as u64;
+                    continue;
+                };
+                // Nothing in the body of a group is taken for another one, be it damaged or not.
+                position += header.stride();
+                if let Some(group) = self.group(at, Some(header.incarnation)) {
+                    last = Some(header);
+                    return Some(group);
+                }
             }
-            position += group.header.stride();
-            last = Some(group.header);
-            Some(group)
+            None
         })
     }
 }
@@ -113,7 +125,7 @@ pub(crate) fn decode_summary(number: u32, bytes: &[u8]) -> Result<Vec<(TopicPart
     let count = fields.count(SUMMARY_ENTRY_BYTES)?;
     let mut one = || {
         let id = checkpoint::decode_id(&mut fields)?;
-        let base = Offset(fields.i64()?);
+        let base = fields.offset()?;
         let (last_delta, length) = (fields.u32()?, fields.u32()?);
         let location = Location { file: number, position: fields.u32()? };
         Ok((id, IndexEntry { base, last_delta, length, location, max_timestamp: TimestampMs(fields.i64()?) }))

@@ -1,5 +1,6 @@
 //! The log on a real folder, through its public face alone.
 
+mod damage;
 mod helpers;
 mod kill;
 mod path;

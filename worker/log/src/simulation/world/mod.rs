@@ -29,10 +29,14 @@ use crate::{
     engine::{Engine, Now, Ready, Request, chores::ChorePoll, read::Found},
     manifest::{Keys, Manifest},
     open,
+    partition::index::{IndexEntry, Location},
     rules::Rules,
     shipper::{self, ShipError, Shipper},
     spans::{self, SpanError},
-    wal::{FlushPoll, SealedGroup, layout},
+    wal::{
+        FlushPoll, SealedGroup,
+        layout::{self, GroupHeader, Seal},
+    },
 };
 
 const PARTITIONS: i32 = 3;
@@ -41,6 +45,9 @@ const TRANSACTED: i32 = 2;
 const PRODUCERS: usize = 4;
 const CAPACITY_BYTES: u64 = 8 << 20;
 const FILE_BYTES: u64 = 64 << 10;
+
+/// Where the value of a group's first record begins: behind the heads of group, entry, batch and record.
+const FIRST_VALUE_AT: usize = 64 + 25 + 61 + 10;
 
 type Heard = Arc<Mutex<Vec<Answer>>>;
 
@@ -94,6 +101,8 @@ pub(crate) struct World {
     evidence: u64,
     ship: Ship,
     is_store_faulty: bool,
+    /// What the damaged volume was repaired from the store, in words.
+    pub(crate) repaired: Vec<String>,
 }
 
 struct Live {
@@ -114,10 +123,17 @@ fn id(partition: i32) -> TopicPartitionId {
     TopicPartitionId { topic: TopicId([5; 16]), partition: PartitionId(partition) }
 }
 
-/// One record that carries its payload number, and is long enough to make groups of several blocks.
-fn batch(payload: u64, size: usize, producer: (i64, i32)) -> Bytes {
+/// One record that carries its payload number, and is long enough to make groups of several blocks. Where there is room, it
+/// holds `forged` where a block begins, if its batch is the first of its group.
+fn batch(payload: u64, size: usize, producer: (i64, i32), forged: &[u8]) -> Bytes {
     let mut value = payload.to_le_bytes().to_vec();
     value.resize(8 + size, 0xab);
+    for block in (FIRST_VALUE_AT..FIRST_VALUE_AT + size).filter(|at| at.is_multiple_of(4096)) {
+        let place = block - FIRST_VALUE_AT;
+        if let Some(place) = value.get_mut(place..place + forged.len()) {
+            place.copy_from_slice(forged);
+        }
+    }
     let stamp = (producer.0 != 0).then_some((producer.0, 0, producer.1, false));
     crate::batch::tests::produced(1, &value, i64::try_from(payload).expect("small"), stamp)
 }
@@ -148,6 +164,7 @@ impl World {
             written: Vec::new(),
             evidence: 0,
             ship,
+            repaired: Vec::new(),
         };
         world.open().map_err(|error| error.to_string())?;
         for partition in 0..PARTITIONS {
@@ -189,6 +206,7 @@ impl World {
         let store: Arc<dyn ObjectStore> = self.store.clone();
         let now = self.clock().wall;
         let opened = open::open(self.config(), self.rules, &self.disk, store.clone(), (WriteIds::of(self.opened), now))?;
+        self.repaired.extend(opened.report.repaired.clone());
         let cold = Cold::new(store, opened.keys);
         self.live = Some(Live { engine: opened.engine, shipper: opened.shipper, cold, outstanding: Vec::new() });
         self.written.clear();

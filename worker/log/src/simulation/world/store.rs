@@ -107,4 +107,29 @@ impl World {
         }
         Ok(())
     }
+
+    /// Whether the store holds all batches that lie in the group, which a checkpoint counts in.
+    pub(super) fn is_in_store(&mut self, file: u32, range: std::ops::Range<u32>) -> Result<bool, String> {
+        let held: BTreeMap<_, _> = self.manifest_ends()?;
+        let live = self.live();
+        let is_saved = Location { file, position: range.start } < live.engine.upkeep.saved;
+        let is_inside = |entry: &&IndexEntry| entry.location.file == file && range.contains(&entry.location.position);
+        let is_held = live.engine.partitions.iter().all(|(id, partition)| {
+            let end = held.get(id).copied().unwrap_or(Offset::ZERO);
+            partition.index.past(Offset::ZERO).filter(is_inside).all(|entry| entry.end() <= end)
+        });
+        Ok(is_saved && is_held)
+    }
+
+    fn manifest_ends(&mut self) -> Result<BTreeMap<TopicPartitionId, Offset>, String> {
+        self.store.plan(None);
+        let keys = Keys::new("sim", BrokerId(1)).expect("a name");
+        let mut ends = BTreeMap::new();
+        for partition in 0..PARTITIONS {
+            let read = shipper::read_manifest(&*self.store, &keys, id(partition)).map_err(|error| error.to_string())?;
+            ends.extend(read.map(|(manifest, _)| (id(partition), manifest.end())));
+        }
+        self.trouble();
+        Ok(ends)
+    }
 }

@@ -54,6 +54,7 @@ impl World {
         if self.is_store_faulty && self.random.chance(50) {
             self.leave_on_the_way();
         }
+        let flip = if may_flip { self.choose_flip()? } else { None };
         let live = self.live.take().expect("the log is open between steps");
         for Outstanding { group, .. } in &live.outstanding {
             let blocks = group.bytes.len() / 4096;
@@ -67,13 +68,15 @@ impl World {
         drop(live);
         self.transactor.on_crash();
         self.heard.lock().expect("one thread").clear();
-        let flip = if may_flip { self.flip() } else { None };
+        if let Some(flip) = &flip {
+            self.disk.flip(&flip.name, flip.position, flip.bit);
+        }
         let outcome = self.open().map_err(|error| error.to_string()).and_then(|()| self.verify());
         match (outcome, flip) {
             (Ok(()), _) => {}
-            (Err(reason), Some((name, position, bit))) if reason.contains("corrupt") || reason.contains("does not verify") => {
+            (Err(reason), Some(flip)) if !flip.is_in_store && (reason.contains("corrupt") || reason.contains("does not verify")) => {
                 // Loud, as it must be. The volume is restored.
-                self.disk.flip(&name, position, bit);
+                self.disk.flip(&flip.name, flip.position, flip.bit);
                 self.open().map_err(|error| error.to_string())?;
                 self.verify()?;
             }
@@ -83,17 +86,25 @@ impl World {
         Ok(())
     }
 
-    /// Flips a bit in a group that is known, from elsewhere on the volume, to have been acknowledged.
-    pub(super) fn flip(&mut self) -> Option<(String, u64, u8)> {
+    /// Chooses a bit in a group that is known, from elsewhere on the volume, to have been acknowledged.
+    fn choose_flip(&mut self) -> Result<Option<Flip>, String> {
         let known: Vec<_> = self.written.iter().filter(|group| group.seq <= self.evidence).collect();
         if known.is_empty() {
-            return None;
+            return Ok(None);
         }
-        let group = known[self.random.below(known.len())];
-        let (name, length, start) = (layout::file_name(group.file), group.bytes, group.position);
-        let position = u64::from(start) + self.random.below(length) as u64;
+        let Written { file, position: start, bytes, .. } = *known[self.random.below(known.len())];
+        let position = u64::from(start) + self.random.below(bytes) as u64;
         let bit = u8::try_from(self.random.below(8)).expect("small");
-        self.disk.flip(&name, position, bit);
-        Some((name, position, bit))
+        let is_in_store = self.is_in_store(file, start..start + u32::try_from(bytes).expect("small"))?;
+        Ok(Some(Flip { name: layout::file_name(file), position, bit, is_in_store }))
     }
+}
+
+/// A bit that flips while nobody runs.
+struct Flip {
+    name: String,
+    position: u64,
+    bit: u8,
+    /// The store holds all that is damaged: the log must open.
+    is_in_store: bool,
 }
