@@ -5,7 +5,10 @@ mod lz4_frame;
 mod snappy;
 mod zstandard;
 
-use std::{fmt, io::Read};
+use std::{
+    fmt,
+    io::{BufRead, BufReader, Read},
+};
 
 use crate::BatchError;
 
@@ -58,6 +61,17 @@ impl Compression {
             Self::Lz4 => lz4_frame::decompress(compressed, bytes_max),
             Self::Zstd => zstandard::decompress(compressed, bytes_max),
         }
+    }
+
+    /// Opens `compressed` as a stream, which takes what the codec needs and not what comes out of it.
+    pub(crate) fn reader(self, compressed: &[u8]) -> Result<Box<dyn BufRead + Send + '_>, BatchError> {
+        Ok(match self {
+            Self::None => Box::new(compressed),
+            Self::Gzip => Box::new(BufReader::new(gzip::reader(compressed))),
+            Self::Snappy => Box::new(snappy::reader(compressed)?),
+            Self::Lz4 => Box::new(BufReader::new(lz4_frame::reader(compressed)?)),
+            Self::Zstd => Box::new(BufReader::new(zstandard::reader(compressed)?)),
+        })
     }
 
     /// Appends `plain`, compressed, to `out`.

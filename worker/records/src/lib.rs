@@ -20,7 +20,7 @@
 //!
 //! A batch is kept byte for byte as the producer made it. What a broker must know stands in the header ([`BatchHeader`]), so
 //! the path of a batch never decompresses it: [`validate_produced`] checks it, [`place`] gives it its offset, [`split`] finds it again.
-//! [`Records`] opens a batch, [`BatchBuilder`] makes one, [`Marker`] is the one that ends a transaction.
+//! [`Records`] opens a batch, [`Skim`] looks through one without holding it, [`BatchBuilder`] makes one, [`Marker`] is the one that ends a transaction.
 //!
 //! No I/O and no clock. Every function that reads takes bytes of unknown origin: it answers with [`BatchError`] instead of panicking,
 //! and takes no memory that a peer merely claims to need.
@@ -33,6 +33,7 @@ mod header;
 mod marker;
 mod patch;
 mod produced;
+mod skim;
 mod split;
 mod varint;
 
@@ -44,4 +45,5 @@ pub use header::{Attributes, BatchHeader, HEADER_BYTES, TimestampType, verify_cr
 pub use marker::{Marker, MarkerKind};
 pub use patch::{place, set_append_time, stamp};
 pub use produced::validate_produced;
+pub use skim::{Skim, Skimmed};
 pub use split::{Split, split};

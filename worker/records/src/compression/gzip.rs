@@ -7,7 +7,11 @@ use flate2::{read::MultiGzDecoder, write::GzEncoder};
 use super::{BatchError, Compression, read_bounded};
 
 pub(super) fn decompress(compressed: &[u8], bytes_max: usize) -> Result<Vec<u8>, BatchError> {
-    read_bounded(Compression::Gzip, MultiGzDecoder::new(compressed), bytes_max)
+    read_bounded(Compression::Gzip, reader(compressed), bytes_max)
+}
+
+pub(super) fn reader(compressed: &[u8]) -> MultiGzDecoder<&[u8]> {
+    MultiGzDecoder::new(compressed)
 }
 
 pub(super) fn compress(plain: &[u8], out: &mut Vec<u8>) {

@@ -7,12 +7,19 @@ use lz4::{BlockMode, BlockSize, ContentChecksum, Decoder, EncoderBuilder};
 use super::{BatchError, Compression, read_bounded};
 
 pub(super) fn decompress(compressed: &[u8], bytes_max: usize) -> Result<Vec<u8>, BatchError> {
-    let damaged = |_| BatchError::Damaged { codec: Compression::Lz4 };
-    let mut decoder = Decoder::new(compressed).map_err(damaged)?;
+    let mut decoder = reader(compressed)?;
     let plain = read_bounded(Compression::Lz4, &mut decoder, bytes_max)?;
     // An input cut short reads as one that ends: only the decoder knows that its frame has not ended.
     decoder.finish().1.map_err(damaged)?;
     Ok(plain)
+}
+
+pub(super) fn reader(compressed: &[u8]) -> Result<Decoder<&[u8]>, BatchError> {
+    Decoder::new(compressed).map_err(damaged)
+}
+
+fn damaged(_: std::io::Error) -> BatchError {
+    BatchError::Damaged { codec: Compression::Lz4 }
 }
 
 pub(super) fn compress(plain: &[u8], out: &mut Vec<u8>) {

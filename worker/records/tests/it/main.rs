@@ -4,6 +4,7 @@ mod bombs;
 mod hostile;
 mod oracle;
 mod rules;
+mod skim;
 
 use bytes::Bytes;
 use streamwright_records::{BatchBuilder, Compression};
