@@ -192,6 +192,28 @@ text!(
     /// Name under which a producer's transactions are fenced and found again (KIP-98). Cheap to clone.
     TransactionalId
 );
+text!(
+    /// Name of one member of a consumer group, made by the coordinator; empty for a client that has none yet. Cheap to clone.
+    MemberId
+);
+text!(
+    /// `group.instance.id`: a name that outlives the process, for static membership (KIP-345). Cheap to clone.
+    InstanceId
+);
+
+impl MemberId {
+    /// The id of a client that has none yet.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::from("")
+    }
+
+    /// Whether the client has no id yet.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 #[cfg(test)]
 mod tests {

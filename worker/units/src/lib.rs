@@ -7,8 +7,8 @@ mod position;
 mod quantity;
 
 pub use identity::{
-    BrokerId, GroupId, Incarnation, InvalidTopicName, PartitionId, ProducerEpoch, ProducerId, TopicId, TopicName, TopicPartition,
-    TransactionalId,
+    BrokerId, GroupId, Incarnation, InstanceId, InvalidTopicName, MemberId, PartitionId, ProducerEpoch, ProducerId, TopicId, TopicName,
+    TopicPartition, TransactionalId,
 };
 pub use position::{LeaderEpoch, Offset, Sequence};
 pub use quantity::{ByteCount, DurationMs, RecordCount, TimestampMs};

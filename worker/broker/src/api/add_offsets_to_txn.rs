@@ -4,7 +4,7 @@ use coordinators::{
     Refusal,
     transactions::{AddGroup, Producer, Request, Response, Version},
 };
-use units::{GroupId, TransactionalId};
+use units::{DurationMs, GroupId, TransactionalId};
 use wire::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, ErrorCode};
 
 use crate::{dispatch::Call, errors};
@@ -15,6 +15,7 @@ pub(crate) fn answer(call: Call, request: AddOffsetsToTxnRequest) -> impl Future
         producer: Producer { id: request.producer_id, epoch: request.producer_epoch },
         group: GroupId::from(&*request.group_id),
         version: Version::V1,
+        patience: DurationMs(0),
     };
     let adding = call.shared.transactions.request(Request::AddGroup(add));
     async move {

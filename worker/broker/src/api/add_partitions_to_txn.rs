@@ -4,7 +4,7 @@ use coordinators::{
     Refusal,
     transactions::{AddPartitions, Producer, Request, Response, Version},
 };
-use units::{PartitionId, TopicName, TopicPartition, TransactionalId};
+use units::{DurationMs, PartitionId, TopicName, TopicPartition, TransactionalId};
 use wire::{AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, ErrorCode, add_partitions_to_txn as a};
 
 use crate::{dispatch::Call, errors};
@@ -75,8 +75,8 @@ async fn add(call: &Call, transaction: &a::AddPartitionsToTxnTransaction, partit
         };
         return transactions.read(verify).await.unwrap_or(Err(Refusal::CoordinatorNotAvailable));
     }
-    match transactions.request(Request::AddPartitions(AddPartitions { transactional_id, producer, partitions, version: Version::V1 })).await
-    {
+    let add = AddPartitions { transactional_id, producer, partitions, version: Version::V1, patience: DurationMs(0) };
+    match transactions.request(Request::AddPartitions(add)).await {
         Some(Response::AddPartitions(added)) => added,
         _ => Err(Refusal::CoordinatorNotAvailable),
     }

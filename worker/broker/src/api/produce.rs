@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use log::{Append, AppendError, Appended, Origin, TopicPartitionId, VerificationGuard};
-use records::BatchHeader;
+use records::{BatchError, BatchHeader, Skim};
 use tokio::sync::oneshot;
 use units::{Offset, TimestampMs, TopicPartition, TransactionalId};
 use wire::{Decoder, ErrorCode, ProduceRequest, ProduceResponse, Str, produce as p};
@@ -22,17 +22,27 @@ use crate::{
 
 /// The first version that may carry zstd (KIP-110).
 const ZSTD_VERSION: i16 = 7;
+/// A batch whose keys are to be seen is looked through as far as this; clients bound their batches far below.
+const PLAIN_BYTES_MAX: usize = 128 << 20;
 
 /// Why a partition's batch was not written.
 #[derive(Clone, Debug)]
 pub(super) struct Refused {
-    pub(super) code: ErrorCode,
-    pub(super) message: Option<String>,
+    code: ErrorCode,
+    message: Option<String>,
+    /// The record that is the reason, from 0 (KIP-467).
+    record: Option<i32>,
+}
+
+impl Refused {
+    pub(super) fn saying(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: Some(message.into()), record: None }
+    }
 }
 
 impl From<ErrorCode> for Refused {
     fn from(code: ErrorCode) -> Self {
-        Self { code, message: None }
+        Self { code, message: None, record: None }
     }
 }
 
@@ -59,7 +69,9 @@ pub(crate) fn begin(call: Call, gates: &mut Gates, decoder: &mut Decoder) -> Res
     let transactional_id = request.transactional_id.as_deref().map(TransactionalId::from);
     let word = Arc::new(Word::new(call, transactional_id));
     let slots: Vec<_> = request.topic_data.into_iter().map(|topic| place_topic(&word, gates, acks, topic)).collect();
-    tokio::spawn(async move { word.ask().await });
+    if word.has_question() {
+        tokio::spawn(async move { word.ask().await });
+    }
     let finish = async move {
         let mut responses = Vec::with_capacity(slots.len());
         for (mut response, slots) in slots {
@@ -91,13 +103,14 @@ pub(crate) fn begin(call: Call, gates: &mut Gates, decoder: &mut Decoder) -> Res
 /// One partition's outcome, or where it will come from.
 enum Slot {
     Refused(Refused),
-    Pending(oneshot::Receiver<Placed>, bool),
+    /// With the time that the records were stamped with, where the topic says so.
+    Pending(oneshot::Receiver<Placed>, Option<TimestampMs>),
 }
 
 impl Slot {
-    async fn finish(self) -> (Placed, bool) {
+    async fn finish(self) -> (Placed, Option<TimestampMs>) {
         match self {
-            Self::Refused(refused) => (Err(refused), false),
+            Self::Refused(refused) => (Err(refused), None),
             // A log that closes drops what it had not acknowledged.
             Self::Pending(placed, stamped) => (placed.await.unwrap_or_else(|_| Err(ErrorCode::NotLeaderOrFollower.into())), stamped),
         }
@@ -136,9 +149,13 @@ fn place(word: &Arc<Word>, gates: &mut Gates, topic: &Topic, index: units::Parti
     let partition = topic.partition(index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let settings = topic.settings();
     let header = check(&records, settings.max_message_bytes, word.call.version)?;
-    let batches = if settings.stamps_append_time { stamped(&records)? } else { records };
+    if settings.compacts {
+        check_keys(&records)?;
+    }
+    let stamp = settings.stamps_append_time.then(clock::now);
+    let batches = stamp.map_or(records.clone(), |now| stamped(&records, now));
     let (sender, placed) = oneshot::channel();
-    let slot = Slot::Pending(placed, settings.stamps_append_time);
+    let slot = Slot::Pending(placed, stamp);
     let turn = gates.before(partition);
     let name = TopicPartition { topic: topic.name.clone(), partition: index };
     let needed = if turn.is_some() { None } else { Some(word.needed(&header, partition, &name, true)?) };
@@ -171,7 +188,7 @@ fn place(word: &Arc<Word>, gates: &mut Gates, topic: &Topic, index: units::Parti
 fn append(word: &Word, partition: TopicPartitionId, batches: Bytes, guard: Option<VerificationGuard>, placed: oneshot::Sender<Placed>) {
     let append = Append { batches, origin: Origin::Producer { guard }, leader_epoch: None };
     let done = Box::new(move |appended: Result<Appended, AppendError>| {
-        let refused = |error: AppendError| Refused { code: errors::of_append(&error), message: Some(error.to_string()) };
+        let refused = |error: AppendError| Refused::saying(errors::of_append(&error), error.to_string());
         // A connection that closed no longer wants to know.
         let _ = placed.send(appended.map_err(refused));
     });
@@ -180,23 +197,10 @@ fn append(word: &Word, partition: TopicPartitionId, batches: Bytes, guard: Optio
 
 /// What Kafka checks of a produced batch without looking inside: exactly one whole batch of format 2, its checksum, its size.
 fn check(records: &Bytes, max_message_bytes: usize, version: i16) -> Result<BatchHeader, Refused> {
-    let header = records::validate_produced(records).map_err(|error| {
-        let code = match error {
-            records::BatchError::Magic { .. } => ErrorCode::UnsupportedForMessageFormat,
-            _ if error.is_invalid_record() => ErrorCode::InvalidRecord,
-            _ => ErrorCode::CorruptMessage,
-        };
-        Refused { code, message: Some(error.to_string()) }
-    })?;
-    if header.total_bytes() != records.len() {
-        return Err(Refused {
-            code: ErrorCode::InvalidRecord,
-            message: Some("a produce request carries exactly one batch a partition".into()),
-        });
-    }
+    let header = records::validate_produced(records).map_err(|error| unusable(&error))?;
     if records.len() > max_message_bytes {
         let message = format!("a batch of {} bytes is larger than max.message.bytes = {max_message_bytes}", records.len());
-        return Err(Refused { code: ErrorCode::MessageTooLarge, message: Some(message) });
+        return Err(Refused::saying(ErrorCode::MessageTooLarge, message));
     }
     if version < ZSTD_VERSION && header.attributes.compression() == Ok(records::Compression::Zstd) {
         return Err(ErrorCode::UnsupportedCompressionType.into());
@@ -204,22 +208,47 @@ fn check(records: &Bytes, max_message_bytes: usize, version: i16) -> Result<Batc
     Ok(header)
 }
 
-/// The batch with our clock's time in it (`message.timestamp.type=LogAppendTime`).
-fn stamped(records: &Bytes) -> Result<Bytes, Refused> {
-    let mut batch = BytesMut::from(records.as_ref());
-    records::set_append_time(&mut batch, clock::now());
-    Ok(batch.freeze())
+fn unusable(error: &BatchError) -> Refused {
+    let code = match error {
+        BatchError::Magic { .. } => ErrorCode::UnsupportedForMessageFormat,
+        _ if error.is_invalid_record() => ErrorCode::InvalidRecord,
+        _ => ErrorCode::CorruptMessage,
+    };
+    Refused::saying(code, error.to_string())
 }
 
-fn partition_response(index: units::PartitionId, (placed, stamped): (Placed, bool)) -> p::PartitionProduceResponse {
+/// On a compacted topic a record without a key could never go: nothing could take its place.
+fn check_keys(records: &Bytes) -> Result<(), Refused> {
+    for (index, record) in (0..).zip(Skim::new(records, PLAIN_BYTES_MAX).map_err(|error| unusable(&error))?) {
+        if !record.map_err(|error| unusable(&error))?.has_key {
+            let refused = Refused::saying(ErrorCode::InvalidRecord, format!("record {index} has no key, and the topic is compacted"));
+            return Err(Refused { record: Some(index), ..refused });
+        }
+    }
+    Ok(())
+}
+
+/// The batch with our clock's time in it (`message.timestamp.type=LogAppendTime`).
+fn stamped(records: &Bytes, now: TimestampMs) -> Bytes {
+    let mut batch = BytesMut::from(records.as_ref());
+    records::set_append_time(&mut batch, now);
+    batch.freeze()
+}
+
+fn partition_response(index: units::PartitionId, (placed, stamp): (Placed, Option<TimestampMs>)) -> p::PartitionProduceResponse {
     let response = p::PartitionProduceResponse { index, base_offset: Offset(-1), ..p::PartitionProduceResponse::default() };
     match placed {
         Ok(appended) => p::PartitionProduceResponse {
             base_offset: appended.base_offset,
             log_start_offset: appended.log_start,
-            log_append_time_ms: if stamped { clock::now() } else { TimestampMs::NONE },
+            log_append_time_ms: stamp.unwrap_or(TimestampMs::NONE),
             ..response
         },
-        Err(refused) => p::PartitionProduceResponse { error_code: refused.code, error_message: refused.message.map(Str::from), ..response },
+        Err(refused) => {
+            let message = refused.message.map(Str::from);
+            let record = |batch_index| p::BatchIndexAndErrorMessage { batch_index, batch_index_error_message: message.clone() };
+            let record_errors = refused.record.map(record).into_iter().collect();
+            p::PartitionProduceResponse { error_code: refused.code, record_errors, error_message: message, ..response }
+        }
     }
 }

@@ -1,10 +1,8 @@
 //! TxnOffsetCommit (28): a group's positions, visible if and when the transaction commits; fenced by the group's generation (KIP-447).
 
-use std::time::Instant;
-
 use coordinators::{
     Refusal,
-    groups::{Generation, InstanceId, MemberId, Request, Response, StageOffsets},
+    groups::{Generation, InstanceId, MemberId, Request, Response, StageOffsets, StageTicket},
     transactions::{AddGroup, Producer, Request as TransactionRequest, Response as TransactionResponse, Version},
 };
 use units::{GroupId, TransactionalId};
@@ -12,7 +10,7 @@ use wire::{TxnOffsetCommitRequest, TxnOffsetCommitResponse, txn_offset_commit as
 
 use super::{
     offset_commit::{Position, codes, known},
-    verification::{BUSY_PATIENCE, BUSY_PAUSE},
+    verification::ADD_PATIENCE,
 };
 use crate::dispatch::Call;
 
@@ -28,7 +26,7 @@ pub(crate) async fn answer(call: Call, request: TxnOffsetCommitRequest) -> TxnOf
     let producer = Producer { id: request.producer_id, epoch: request.producer_epoch };
     let answer = match belongs(&call, &group, &transactional_id, producer).await {
         Err(refusal) => Err(refusal),
-        Ok(()) => {
+        Ok(ticket) => {
             let stage = StageOffsets {
                 group,
                 transactional_id,
@@ -37,6 +35,7 @@ pub(crate) async fn answer(call: Call, request: TxnOffsetCommitRequest) -> TxnOf
                 generation: Generation(request.generation_id),
                 member: MemberId::from(&*request.member_id),
                 instance: request.group_instance_id.as_deref().map(InstanceId::from),
+                ticket,
                 offsets,
             };
             match call.shared.groups.request(Request::StageOffsets(stage)).await {
@@ -58,28 +57,27 @@ pub(crate) async fn answer(call: Call, request: TxnOffsetCommitRequest) -> TxnOf
     TxnOffsetCommitResponse { topics: request.topics.iter().map(topic).collect(), ..TxnOffsetCommitResponse::default() }
 }
 
-/// Whether the group is part of the producer's open transaction; from version 5 on it becomes so.
-async fn belongs(call: &Call, group: &GroupId, transactional_id: &TransactionalId, producer: Producer) -> Result<(), Refusal> {
-    let shared = &call.shared;
-    if call.version >= IMPLICIT_ADD_VERSION {
-        let add = AddGroup { transactional_id: transactional_id.clone(), producer, group: group.clone(), version: Version::V2 };
-        let until = Instant::now() + BUSY_PATIENCE;
-        loop {
-            match shared.transactions.request(TransactionRequest::AddGroup(add.clone())).await {
-                Some(TransactionResponse::AddGroup(Err(Refusal::ConcurrentTransactions))) if Instant::now() < until => {
-                    tokio::time::sleep(BUSY_PAUSE).await
-                }
-                Some(TransactionResponse::AddGroup(added)) => return added,
-                _ => return Err(Refusal::CoordinatorNotAvailable),
-            }
-        }
-    }
+/// Makes the group part of the producer's open transaction; before version 5 only checks that it is, and gives a ticket so that an end
+/// which comes between the check and the stage is noticed.
+async fn belongs(
+    call: &Call,
+    group: &GroupId,
+    transactional_id: &TransactionalId,
+    producer: Producer,
+) -> Result<Option<StageTicket>, Refusal> {
+    let (transactions, groups) = (&call.shared.transactions, &call.shared.groups);
     let (transactional_id, group) = (transactional_id.clone(), group.clone());
-    shared
-        .transactions
-        .read(move |transactions| transactions.verify_group(&transactional_id, producer, &group))
-        .await
-        .unwrap_or(Err(Refusal::CoordinatorNotAvailable))
+    if call.version >= IMPLICIT_ADD_VERSION {
+        let add = AddGroup { transactional_id, producer, group, version: Version::V2, patience: ADD_PATIENCE };
+        return match transactions.request(TransactionRequest::AddGroup(add)).await {
+            Some(TransactionResponse::AddGroup(added)) => added.map(|()| None),
+            _ => Err(Refusal::CoordinatorNotAvailable),
+        };
+    }
+    let asked = group.clone();
+    let ticket = groups.read(move |groups| groups.stage_ticket(&asked, producer.id)).await.ok_or(Refusal::CoordinatorNotAvailable)?;
+    let verified = transactions.read(move |transactions| transactions.verify_group(&transactional_id, producer, &group)).await;
+    verified.unwrap_or(Err(Refusal::CoordinatorNotAvailable)).map(|()| Some(ticket))
 }
 
 fn position(topic: &t::TxnOffsetCommitRequestTopic, partition: &t::TxnOffsetCommitRequestPartition) -> Position {

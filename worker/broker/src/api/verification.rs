@@ -1,12 +1,9 @@
 //! The transaction coordinator's word for the first batch of a transaction in a partition (KIP-890).
 //!
 //! A request asks once for all its partitions, since each question is a durable record of the coordinator; only batches that wait at a gate
-//! behind an earlier one ask by themselves. While the coordinator is busy with the transaction it is asked again here, not by the client.
+//! behind an earlier one ask by themselves. While the coordinator is busy with the transaction before, a question waits there.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::sync::{Mutex, PoisonError};
 
 use coordinators::{
     Refusal,
@@ -15,7 +12,7 @@ use coordinators::{
 use log::{TopicPartitionId, Verification, VerificationGuard};
 use records::BatchHeader;
 use tokio::sync::watch;
-use units::{Sequence, TopicPartition, TransactionalId};
+use units::{DurationMs, Sequence, TopicPartition, TransactionalId};
 use wire::ErrorCode;
 
 use super::produce::Refused;
@@ -25,9 +22,8 @@ use crate::{dispatch::Call, errors};
 const IMPLICIT_ADD_VERSION: i16 = 12;
 /// The first version that knows TRANSACTION_ABORTABLE (KIP-890).
 const ABORTABLE_VERSION: i16 = 11;
-/// How often, and for how long, a coordinator that is busy with the transaction is asked again.
-pub(super) const BUSY_PAUSE: Duration = Duration::from_millis(2);
-pub(super) const BUSY_PATIENCE: Duration = Duration::from_secs(1);
+/// How long an add waits for the transaction before, rather than that the client sends everything again.
+pub(super) const ADD_PATIENCE: DurationMs = DurationMs(1_000);
 
 /// One produce request's question, and the answer that its batches wait for.
 pub(super) struct Word {
@@ -69,10 +65,7 @@ impl Word {
             Verification::Needed(guard) => guard,
         };
         if self.transactional_id.is_none() {
-            return Err(Refused {
-                code: ErrorCode::InvalidRequest,
-                message: Some("a transactional batch without a transactional id".into()),
-            });
+            return Err(Refused::saying(ErrorCode::InvalidRequest, "a transactional batch without a transactional id"));
         }
         if self.call.version < IMPLICIT_ADD_VERSION {
             return Ok(Needed::Own(guard));
@@ -87,10 +80,15 @@ impl Word {
         Ok(Needed::Answer(guard))
     }
 
+    /// Whether any batch of the request waits for the request's answer.
+    pub(super) fn has_question(&self) -> bool {
+        self.question.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|(_, partitions)| !partitions.is_empty())
+    }
+
     /// Asks, once every batch of the request has been looked at.
     pub(super) async fn ask(&self) {
         let question = self.question.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((producer, partitions)) = question.filter(|(_, partitions)| !partitions.is_empty()) {
+        if let Some((producer, partitions)) = question {
             let answer = self.add(producer, partitions).await;
             self.answer.send_replace(Some(answer));
         }
@@ -124,25 +122,17 @@ impl Word {
         // Each transaction has an epoch of its own, and each partition begins it at 0: any other first batch has lost one before it.
         if self.call.version >= IMPLICIT_ADD_VERSION && header.base_sequence != Sequence(0) {
             let message = format!("sequence {} comes first in this transaction; an earlier batch was refused", header.base_sequence);
-            return Err(Refused { code: ErrorCode::OutOfOrderSequenceNumber, message: Some(message) });
+            return Err(Refused::saying(ErrorCode::OutOfOrderSequenceNumber, message));
         }
         Ok(Some(guard))
     }
 
     async fn add(&self, producer: Producer, partitions: Vec<TopicPartition>) -> Result<(), Refused> {
         let transactional_id = self.transactional_id.clone().expect("a batch is refused before without one");
-        let add = AddPartitions { transactional_id, producer, partitions, version: Version::V2 };
-        let transactions = &self.call.shared.transactions;
-        let until = Instant::now() + BUSY_PATIENCE;
-        loop {
-            match transactions.request(Request::AddPartitions(add.clone())).await {
-                Some(Response::AddPartitions(Ok(()))) => return Ok(()),
-                Some(Response::AddPartitions(Err(Refusal::ConcurrentTransactions))) if Instant::now() < until => {
-                    tokio::time::sleep(BUSY_PAUSE).await
-                }
-                Some(Response::AddPartitions(Err(refusal))) => return Err(self.refused(refusal)),
-                _ => return Err(ErrorCode::CoordinatorNotAvailable.into()),
-            }
+        let add = AddPartitions { transactional_id, producer, partitions, version: Version::V2, patience: ADD_PATIENCE };
+        match self.call.shared.transactions.request(Request::AddPartitions(add)).await {
+            Some(Response::AddPartitions(added)) => added.map_err(|refusal| self.refused(refusal)),
+            _ => Err(ErrorCode::CoordinatorNotAvailable.into()),
         }
     }
 
@@ -162,6 +152,6 @@ impl Word {
             Refusal::TransactionAbortable if self.call.version < ABORTABLE_VERSION => Refusal::InvalidTxnState,
             refusal => refusal,
         };
-        Refused { code: errors::of_refusal(refusal), message: Some(refusal.to_string()) }
+        Refused::saying(errors::of_refusal(refusal), refusal.to_string())
     }
 }

@@ -58,7 +58,7 @@ impl Topic {
 
     /// The settings that the broker obeys.
     pub(crate) fn settings(&self) -> Settings {
-        Settings::of(&self.config)
+        Settings::of(&self.retention, &self.config)
     }
 }
 

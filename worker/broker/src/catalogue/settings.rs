@@ -91,14 +91,17 @@ pub(crate) fn known_setting(name: &str) -> Option<&'static Known> {
 pub(crate) struct Settings {
     pub(crate) max_message_bytes: usize,
     pub(crate) stamps_append_time: bool,
+    /// The last record of each key stays, so each record needs one.
+    pub(crate) compacts: bool,
 }
 
 impl Settings {
-    pub(crate) fn of(config: &[ConfigEntry]) -> Self {
+    pub(crate) fn of(retention: &Retention, config: &[ConfigEntry]) -> Self {
         let value = |name: &str| config.iter().find(|entry| entry.name == name).map(|entry| entry.value.as_str());
         Self {
             max_message_bytes: value("max.message.bytes").and_then(|text| text.parse().ok()).unwrap_or(1_048_588),
             stamps_append_time: value("message.timestamp.type") == Some("LogAppendTime"),
+            compacts: retention.cleanup != Cleanup::Delete,
         }
     }
 }
@@ -138,6 +141,11 @@ pub(crate) fn described(retention: &Retention, config: &[ConfigEntry]) -> Vec<(&
     let number = |number: Option<i64>, absent: i64| number.unwrap_or(absent).to_string();
     let size = |size: Option<ByteCount>, absent: i64| number(size.map(|bytes| i64::try_from(bytes.0).unwrap_or(i64::MAX)), absent);
     let value = |known: &Known| match known.name {
+        "cleanup.policy" => match retention.cleanup {
+            Cleanup::Delete => "delete".into(),
+            Cleanup::Compact => "compact".into(),
+            Cleanup::CompactAndDelete => "compact,delete".into(),
+        },
         "retention.ms" => number(retention.total_time.map(|time| time.0), -1),
         "retention.bytes" => size(retention.total_size_per_partition, -1),
         "local.retention.ms" => number(retention.local_time.map(|time| time.0), -2),

@@ -13,8 +13,8 @@ use streamwright_broker::{Broker, BrokerConfig};
 use tempfile::TempDir;
 use units::{BrokerId, DurationMs, LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, Sequence, TimestampMs, TopicId, TopicName};
 use wire::{
-    CreateTopicsRequest, ErrorCode, FetchRequest, FetchResponse, InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, Request,
-    create_topics, fetch, produce,
+    CreateTopicsRequest, ErrorCode, FetchRequest, FetchResponse, InitProducerIdRequest, InitProducerIdResponse, MetadataRequest,
+    ProduceRequest, Request, create_topics, fetch, metadata, produce,
 };
 
 /// How long an answer may take before the test gives up.
@@ -159,6 +159,14 @@ impl Peer {
         answer.topics[0].topic_id
     }
 
+    /// The id of a topic that is there.
+    pub fn topic_id(&mut self, name: &str) -> TopicId {
+        let topics = vec![metadata::MetadataRequestTopic { name: Some(name.into()), ..Default::default() }];
+        let answer = self.ask(&MetadataRequest { topics: Some(topics), ..Default::default() });
+        assert_eq!(answer.topics[0].error_code, ErrorCode::None);
+        answer.topics[0].topic_id
+    }
+
     pub fn produce(&mut self, topic: TopicId, batch: &Batch) -> produce::PartitionProduceResponse {
         let version = *ProduceRequest::versions_end();
         self.send(version, &batch.request(topic));
@@ -223,8 +231,13 @@ pub struct Batch {
 impl Batch {
     /// Values at time 1,000 ms, 1,001 ms, …
     pub fn of(values: &[&str]) -> Self {
+        Self::at(1_000, values)
+    }
+
+    /// Values at this time and the milliseconds after it.
+    pub fn at(first_ms: i64, values: &[&str]) -> Self {
         let mut builder = BatchBuilder::new(Compression::None);
-        for (time, value) in (1_000..).zip(values) {
+        for (time, value) in (first_ms..).zip(values) {
             builder.push_plain(TimestampMs(time), None, Some(value.as_bytes()));
         }
         Self { bytes: builder.finish(), transactional_id: None }

@@ -10,7 +10,7 @@ use wire::{
 
 use crate::kit::{Batch, Peer, Served, desired, name, values};
 
-fn declared(topic: &str, partitions: i32) -> DesiredTopic {
+pub fn declared(topic: &str, partitions: i32) -> DesiredTopic {
     DesiredTopic {
         name: name(topic),
         topic_id: None,

@@ -166,6 +166,27 @@ fn batches_behind_the_first_of_a_transaction_keep_their_order() {
 }
 
 #[test]
+fn others_are_written_while_a_first_batch_waits_and_answers_keep_their_order() {
+    let served = Served::start();
+    let mut peer = served.peer();
+    let (transacted, plain) = (peer.create("transacted", 1), peer.create("plain", 1));
+    let producer = peer.init_producer(Some(ID));
+    let version = *ProduceRequest::versions_end();
+    for sequence in 0..10 {
+        peer.send(version, &batch(&producer, sequence, &sequence.to_string()).request(transacted));
+        peer.send(version, &Batch::of(&["plain"]).request(plain));
+    }
+    for offset in 0..10 {
+        for topic in [transacted, plain] {
+            let answer = peer.receive::<ProduceRequest>(version);
+            assert_eq!(answer.responses[0].topic_id, topic, "answers come in the order of requests");
+            let partition = &answer.responses[0].partition_responses[0];
+            assert_eq!((partition.error_code, partition.base_offset), (ErrorCode::None, Offset(offset)));
+        }
+    }
+}
+
+#[test]
 fn an_older_client_that_did_not_add_its_partition_is_refused() {
     let served = Served::start();
     let mut peer = served.peer();

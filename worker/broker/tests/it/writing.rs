@@ -1,9 +1,14 @@
 //! What Produce promises.
 
+use control::{Cleanup, Retention};
+use records::{BatchBuilder, Compression};
 use units::{Offset, ProducerEpoch, TimestampMs};
 use wire::{ErrorCode, ProduceRequest};
 
-use crate::kit::{Batch, Newest, Served, values};
+use crate::{
+    kit::{Batch, Newest, Served, desired, values},
+    topics::declared,
+};
 
 #[test]
 fn what_is_produced_is_fetched_and_survives_a_restart() {
@@ -99,7 +104,36 @@ fn the_brokers_clock_stamps_where_the_topic_says_so() {
     assert!(answer.log_append_time_ms > TimestampMs(1_600_000_000_000));
     let data = peer.fetch(topic, 0, |_| {});
     let header = records::verify_crc(&data.records.into_bytes()).expect("the checksum was made anew");
-    assert!(header.max_timestamp > TimestampMs(1_600_000_000_000));
+    assert_eq!(header.max_timestamp, answer.log_append_time_ms, "the producer is told the time that is in the log");
+}
+
+#[test]
+fn on_a_compacted_topic_a_record_without_a_key_is_refused_and_named() {
+    let served = Served::start();
+    let compacted = Retention { cleanup: Cleanup::Compact, ..Retention::default() };
+    served.apply(control::DesiredBroker {
+        topics: vec![control::DesiredTopic { retention: compacted, ..declared("latest", 1) }, declared("all", 1)],
+        ..desired(1)
+    });
+    let mut peer = served.peer();
+    let batch = |codec, keys: &[Option<&[u8]>]| {
+        let mut builder = BatchBuilder::new(codec);
+        for key in keys {
+            builder.push_plain(TimestampMs(1), *key, Some(b"value"));
+        }
+        Batch { bytes: builder.finish(), transactional_id: None }
+    };
+    let (latest, all) = (peer.topic_id("latest"), peer.topic_id("all"));
+    for codec in Compression::ALL {
+        let keyed = batch(codec, &[Some(b"a"), Some(b"")]);
+        assert_eq!(peer.produce(latest, &keyed).error_code, ErrorCode::None, "{codec}: an empty key is one");
+        let keyless = batch(codec, &[Some(b"a"), None]);
+        let answer = peer.produce(latest, &keyless);
+        assert_eq!((answer.error_code, answer.base_offset), (ErrorCode::InvalidRecord, Offset(-1)), "{codec}");
+        assert_eq!(answer.record_errors.iter().map(|error| error.batch_index).collect::<Vec<_>>(), [1], "{codec}");
+        assert_eq!(peer.produce(all, &keyless).error_code, ErrorCode::None, "{codec}: elsewhere it may be missing");
+    }
+    assert_eq!(values(&peer.fetch(latest, 0, |_| {})).len(), 10, "what was refused is not written");
 }
 
 #[test]

@@ -36,6 +36,9 @@ impl Groups {
             let producers = self.stores.get(&partition).into_iter().flat_map(|store| store.idle_producers(limit));
             forgotten.entry(partition).or_default().changes.extend(producers.map(|producer| Change::Producer(producer, None)));
         }
+        // A producer that is not known any more has nobody left who took a ticket.
+        let stores = &self.stores;
+        self.ends.retain(|(partition, producer), _| stores.get(partition).is_some_and(|store| store.producer(*producer).is_some()));
         for (partition, Forgotten { changes, groups }) in forgotten {
             self.write_forgotten(partition, changes, groups);
         }

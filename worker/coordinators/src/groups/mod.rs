@@ -11,8 +11,8 @@
 mod config;
 mod describe;
 mod expiry;
+mod generation;
 mod group;
-mod identity;
 mod intention;
 mod join;
 mod leave;
@@ -32,18 +32,20 @@ mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use units::{GroupId, Offset, PartitionId, TimestampMs};
+use units::{GroupId, Offset, PartitionId, ProducerId, TimestampMs};
 
 pub use config::Config;
-pub use identity::{Generation, InstanceId, MemberId};
+pub use generation::Generation;
 pub use intention::Intention;
 pub use request::{
-    CommitOffsets, DeleteOffsets, EndTransaction, Heartbeat, Join, Leave, Leaver, OffsetToKeep, Protocol, Request, StageOffsets, Sync,
+    CommitOffsets, DeleteOffsets, EndTransaction, Heartbeat, Join, Leave, Leaver, OffsetToKeep, Protocol, Request, StageOffsets,
+    StageTicket, Sync,
 };
 pub use response::{
     CommittedOffset, FetchedOffset, GroupDescription, GroupListing, GroupState, JoinRefused, Joined, JoinedMember, Left, MemberDescription,
     PerPartition, Response, Synced,
 };
+pub use units::{InstanceId, MemberId};
 
 use self::{
     group::Group,
@@ -65,6 +67,8 @@ pub struct Groups {
     journal: Journal<Change, Then>,
     stores: BTreeMap<PartitionId, Store>,
     groups: BTreeMap<GroupId, Group>,
+    /// How many ends of transactions each producer has had in a partition since that was taken up.
+    ends: BTreeMap<(PartitionId, ProducerId), u64>,
     timers: Timers<Timer>,
     responses: VecDeque<(Token, Response)>,
     member_ids: MemberIds,
@@ -145,6 +149,7 @@ pub(crate) enum Rule {
     SnapshotContainsStaged,
     StagedOffsetsNeverExpire,
     LaterLogPositionWins,
+    StageChecksTicket,
     MarkerEndsOnlyItsTransaction,
 }
 
@@ -156,6 +161,7 @@ impl Groups {
             journal: Journal::new(config.snapshot_records),
             stores: BTreeMap::new(),
             groups: BTreeMap::new(),
+            ends: BTreeMap::new(),
             timers: Timers::default(),
             responses: VecDeque::new(),
             member_ids: MemberIds::new(config.member_id_seed),

@@ -1,10 +1,10 @@
 //! Offsets: committed at once, or staged in a transaction and made visible by its end; fetched and deleted.
 
-use units::{GroupId, Offset, ProducerEpoch, TimestampMs, TopicName, TopicPartition};
+use units::{GroupId, Offset, ProducerEpoch, ProducerId, TimestampMs, TopicName, TopicPartition};
 
 use super::{
     CommitOffsets, CommittedOffset, DeleteOffsets, EndTransaction, FetchedOffset, Generation, GroupState, Groups, InstanceId, MemberId,
-    OffsetToKeep, PerPartition, Response, Rule, StageOffsets, Step, Then,
+    OffsetToKeep, PerPartition, Response, Rule, StageOffsets, StageTicket, Step, Then,
     group::Group,
     record::{Change, OWN_OFFSET, StagedOffset, StoredOffset, StoredProducer},
 };
@@ -51,7 +51,8 @@ impl Groups {
             instance: stage.instance.as_ref(),
             is_transactional: true,
         };
-        let epoch = match self.admit(now, &committer).and_then(|()| self.check_producer(stage)) {
+        let admitted = self.admit(now, &committer).and_then(|()| self.check_ticket(stage));
+        let epoch = match admitted.and_then(|()| self.check_producer(stage)) {
             Ok(epoch) => epoch,
             Err(refusal) => {
                 self.forget_if_nothing(&stage.group);
@@ -70,6 +71,17 @@ impl Groups {
             return self.respond(token, Response::StageOffsets(Ok(answer)));
         }
         self.append(&stage.group, changes, Step::Staged { token, answer });
+    }
+
+    /// What a stage that is verified (V1) takes before it asks, so that an end that comes between its verification and it is noticed.
+    #[must_use]
+    pub fn stage_ticket(&self, group: &GroupId, producer: ProducerId) -> StageTicket {
+        StageTicket(self.ends.get(&(self.partition_of(group), producer)).copied().unwrap_or_default())
+    }
+
+    fn check_ticket(&self, stage: &StageOffsets) -> Result<(), Refusal> {
+        let is_good = stage.ticket.is_none_or(|ticket| ticket == self.stage_ticket(&stage.group, stage.producer));
+        if is_good || self.is_broken(Rule::StageChecksTicket) { Ok(()) } else { Err(Refusal::ConcurrentTransactions) }
     }
 
     /// An epoch below one that is in the log is a zombie's. (One that is on its way decides when it is applied.)
@@ -145,6 +157,8 @@ impl Groups {
         if let Err(refusal) = self.journal.check_ready(end.partition) {
             return self.respond(token, Response::EndTransaction(Err(refusal)));
         }
+        // From now on, and not only once it is durable: a stage that comes after it is behind it in the log.
+        *self.ends.entry((end.partition, end.producer)).or_default() += 1;
         let epoch = if self.is_broken(Rule::MarkerEndsOnlyItsTransaction) { end.epoch } else { end.transaction_epoch };
         let producer = StoredProducer {
             epoch: end.epoch,

@@ -147,6 +147,10 @@ pub struct CommitOffsets {
     pub offsets: Vec<OffsetToKeep>,
 }
 
+/// Ties a stage to the moment before its verification was asked for. Opaque; good until the partition is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageTicket(pub(super) u64);
+
 /// TxnOffsetCommit: offsets that become visible if and when the producer's transaction commits.
 ///
 /// The shell has the transaction coordinator verify or add the group's partition first (see [`crate::transactions`]).
@@ -167,6 +171,9 @@ pub struct StageOffsets {
     pub member: MemberId,
     /// Its static name.
     pub instance: Option<InstanceId>,
+    /// For V1, from [`super::Groups::stage_ticket`] before the transaction coordinator was asked: if a transaction of the producer has
+    /// ended since, its word means nothing, and the producer is to ask again. V2 needs none: each transaction has an epoch of its own.
+    pub ticket: Option<StageTicket>,
     /// What to stage.
     pub offsets: Vec<OffsetToKeep>,
 }

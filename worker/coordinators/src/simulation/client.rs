@@ -247,13 +247,15 @@ impl Client {
         let mut plan = VecDeque::new();
         if version == Version::V1 {
             let partitions = parts.iter().map(|part| data_partition(*part)).collect();
-            let add = AddPartitions { transactional_id: id.clone(), producer, partitions, version };
+            let patience = DurationMs(0);
+            let add = AddPartitions { transactional_id: id.clone(), producer, partitions, version, patience };
             plan.push_back(Call::Transaction(transactions::Request::AddPartitions(add)));
         }
         plan.extend(parts.iter().map(|partition| Call::Produce { id: id.clone(), producer, partition: *partition, tag, version }));
         if !self.assignment.is_empty() {
             if version == Version::V1 {
-                let add = AddGroup { transactional_id: id.clone(), producer, group: self.group.clone(), version };
+                let patience = DurationMs(0);
+                let add = AddGroup { transactional_id: id.clone(), producer, group: self.group.clone(), version, patience };
                 plan.push_back(Call::Transaction(transactions::Request::AddGroup(add)));
             }
             let stage = StageOffsets {
@@ -264,6 +266,7 @@ impl Client {
                 generation: self.generation,
                 member: self.member.clone(),
                 instance: self.instance.clone(),
+                ticket: None,
                 offsets: self.offsets(tag),
             };
             plan.push_back(Call::Group(groups::Request::StageOffsets(stage), version));

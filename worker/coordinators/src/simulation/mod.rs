@@ -146,6 +146,7 @@ noticed! {
     a_commit_of_an_old_generation_is_noticed: GroupRule::CommitChecksGeneration;
     a_staged_offset_of_an_old_generation_is_noticed: GroupRule::StageChecksGeneration;
     a_staged_offset_of_an_old_epoch_is_noticed: GroupRule::StageChecksEpoch;
+    a_stage_after_the_end_of_what_verified_it_is_noticed: GroupRule::StageChecksTicket;
     an_assignment_before_it_is_durable_is_noticed: GroupRule::AssignmentWaitsForDurability;
     an_offset_answered_before_it_is_durable_is_noticed: GroupRule::OffsetWaitsForDurability;
     a_static_member_that_is_not_fenced_is_noticed: GroupRule::StaticMemberIsFenced;

@@ -48,12 +48,38 @@ enum Core {
 
 enum Event {
     Wake(usize),
-    Deliver { client: usize, number: u64, call: Call },
-    Answer { client: usize, number: u64, answer: Answer },
+    Deliver {
+        client: usize,
+        number: u64,
+        call: Call,
+    },
+    Answer {
+        client: usize,
+        number: u64,
+        answer: Answer,
+    },
     Appended(Core, i32, u64),
-    Marker { round: Round, place: MarkerPlace, markers: Markers },
-    AppendData { origin: (usize, u64), producer: Producer, partition: i32, tag: Tag },
-    Stage { origin: (usize, u64), call: Call },
+    Marker {
+        round: Round,
+        place: MarkerPlace,
+        markers: Markers,
+    },
+    AppendData {
+        origin: (usize, u64),
+        producer: Producer,
+        partition: i32,
+        tag: Tag,
+    },
+    Stage {
+        origin: (usize, u64),
+        call: Call,
+    },
+    /// A V1 stage that was verified in this life of the broker.
+    VerifiedStage {
+        origin: (usize, u64),
+        stage: StageOffsets,
+        life: u64,
+    },
     FinishLoad(Core, i32, Incarnation),
     Crash,
 }
@@ -335,6 +361,10 @@ impl World {
                 self.answer(origin.0, origin.1, Answer::Produced(result));
             }
             Event::Stage { origin, call } => self.stage(origin.0, origin.1, call),
+            Event::VerifiedStage { origin, stage, life } if life == self.lives => {
+                self.stage(origin.0, origin.1, Call::Group(groups::Request::StageOffsets(stage), Version::V1));
+            }
+            Event::VerifiedStage { .. } => {}
             Event::FinishLoad(core, partition, of) if of == self.configs.1.incarnation => match core {
                 Core::Groups => self.groups.finish_load(PartitionId(partition), self.now),
                 Core::Transactions => self.transactions.finish_load(PartitionId(partition), self.now),
@@ -370,7 +400,8 @@ impl World {
             }
             Call::Produce { id, producer, partition, version: Version::V2, .. } => {
                 let partitions = vec![data_partition(partition)];
-                let add = AddPartitions { transactional_id: id, producer, partitions, version: Version::V2 };
+                let patience = self.patience();
+                let add = AddPartitions { transactional_id: id, producer, partitions, version: Version::V2, patience };
                 let token = self.token(Origin::Add { client, number, call });
                 self.transactions.handle(self.now, token, transactions::Request::AddPartitions(add));
             }
@@ -392,16 +423,27 @@ impl World {
         }
     }
 
+    /// How long an add may wait; half of them would rather be refused.
+    fn patience(&mut self) -> units::DurationMs {
+        units::DurationMs(if self.rng.percent(50) { 0 } else { self.rng.between(1, 100) })
+    }
+
     fn receive_stage(&mut self, client: usize, number: u64, call: Call, stage: &StageOffsets, version: Version) {
         let producer = Producer { id: stage.producer, epoch: stage.epoch };
         let id = stage.transactional_id.clone();
         if version == Version::V2 {
-            let add = AddGroup { transactional_id: id, producer, group: stage.group.clone(), version };
+            let patience = self.patience();
+            let add = AddGroup { transactional_id: id, producer, group: stage.group.clone(), version, patience };
             let token = self.token(Origin::Add { client, number, call });
             return self.transactions.handle(self.now, token, transactions::Request::AddGroup(add));
         }
+        let ticket = Some(self.groups.stage_ticket(&stage.group, stage.producer));
         match self.transactions.verify_group(&id, producer, &stage.group) {
-            Ok(()) => self.stage(client, number, call),
+            // The two coordinators are asked one after the other, and anything may come between.
+            Ok(()) => {
+                let (stage, at) = (StageOffsets { ticket, ..stage.clone() }, self.soon(0, 20));
+                self.at(at, Event::VerifiedStage { origin: (client, number), stage, life: self.lives });
+            }
             Err(refusal) => self.answer(client, number, Answer::Group(groups::Response::StageOffsets(Err(refusal)))),
         }
     }

@@ -63,6 +63,7 @@ impl Transactions {
             if let Some(round) = self.marking.remove(&id).and_then(|marking| marking.round()) {
                 self.rounds.remove(&round);
             }
+            self.refuse_parked(&id, Refusal::NotCoordinator);
             self.timers.clear(&Timer::Timeout(id.clone()));
             self.timers.clear(&Timer::Retry(id));
         }
@@ -72,6 +73,7 @@ impl Transactions {
         let refusal = Refusal::NotCoordinator;
         if let Some(id) = &then.id {
             self.pending.remove(id);
+            self.refuse_parked(id, refusal);
         }
         match then.step {
             Step::Initialised { token, .. } => self.respond(token, Response::InitProducer(Err(refusal))),

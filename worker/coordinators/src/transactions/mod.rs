@@ -25,6 +25,7 @@ mod intention;
 mod load;
 mod markers;
 mod open;
+mod parked;
 mod producer_ids;
 pub(crate) mod record;
 mod request;
@@ -43,6 +44,7 @@ pub use response::{Response, TransactionDescription, TransactionListing, Transac
 
 use self::{
     markers::Marking,
+    parked::Parked,
     producer_ids::ProducerIds,
     record::{Change, Store, Stored},
 };
@@ -65,6 +67,8 @@ pub struct Transactions {
     rounds: BTreeMap<MarkerToken, TransactionalId>,
     next_round: u64,
     producer_ids: ProducerIds,
+    /// Adds that wait until the coordinator is done with the last step of their id.
+    parked: BTreeMap<TransactionalId, VecDeque<Parked>>,
     /// Requests that wait for producer ids to be reserved.
     waiting: VecDeque<(Token, Request)>,
     /// Producers that named themselves when they had an open transaction aborted: told to ask again, they are known by what they had then.
@@ -81,6 +85,8 @@ enum Timer {
     Timeout(TransactionalId),
     /// Markers, or the record that all are written, are to be tried again.
     Retry(TransactionalId),
+    /// An add has waited for as long as it would.
+    Parked(TransactionalId),
     /// Look for transactional ids to forget.
     Expiry,
 }
@@ -153,6 +159,7 @@ impl Transactions {
             marking: BTreeMap::new(),
             rounds: BTreeMap::new(),
             next_round: 0,
+            parked: BTreeMap::new(),
             producer_ids: ProducerIds::new(config.broker),
             waiting: VecDeque::new(),
             asked: BTreeMap::new(),
@@ -172,6 +179,7 @@ impl Transactions {
 
     /// Takes a request; its answer comes as [`Intention::Respond`], perhaps only after other events.
     pub fn handle(&mut self, now: TimestampMs, token: Token, request: Request) {
+        let Some(request) = self.park(now, token, request) else { return };
         match request {
             Request::InitProducer(init) => self.init_producer(now, token, init),
             Request::AddPartitions(add) => self.add_partitions(now, token, add),
@@ -184,7 +192,8 @@ impl Transactions {
     pub fn on_appended(&mut self, now: TimestampMs, token: AppendToken, result: Result<Offset, AppendFailed>) {
         let Some(partition) = self.journal.on_appended(token, result) else { return };
         while let Some(Outcome { result, changes, then }) = self.journal.next_outcome(partition) {
-            if let Some(id) = &then.id {
+            let id = then.id.clone();
+            if let Some(id) = &id {
                 self.pending.remove(id);
             }
             match result {
@@ -194,6 +203,9 @@ impl Transactions {
                     self.follow(now, then);
                 }
                 Err(_) => self.fail(now, then),
+            }
+            if let Some(id) = &id {
+                self.serve_parked(now, id);
             }
         }
         self.write_due_snapshot(partition);
@@ -260,6 +272,7 @@ impl Transactions {
             match timer {
                 Timer::Timeout(id) => self.on_timeout(now, &id),
                 Timer::Retry(id) => self.resume(now, &id),
+                Timer::Parked(id) => self.serve_parked(now, &id),
                 Timer::Expiry => self.expire(now),
             }
         }

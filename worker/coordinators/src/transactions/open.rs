@@ -73,9 +73,8 @@ impl Transactions {
     fn check_producer(&self, id: &TransactionalId, producer: Producer) -> Result<&Stored, Refusal> {
         self.check_ready(id)?;
         let stored = self.stored(id).ok_or(Refusal::InvalidProducerIdMapping)?;
-        let is_completing = stored.decided().is_some() && !self.is_broken(Rule::AddWaitsWhileCompleting);
         // First, since the next id or epoch may be on its way: the producer that asks may be the one to get it.
-        if self.pending.contains(id) || is_completing {
+        if self.is_busy(id) {
             return Err(Refusal::ConcurrentTransactions);
         }
         if stored.producer.id != producer.id {
@@ -85,6 +84,12 @@ impl Transactions {
             return Err(Refusal::ProducerFenced);
         }
         Ok(stored)
+    }
+
+    /// Whether a step of `id` is on its way, or its last transaction is not complete.
+    pub(super) fn is_busy(&self, id: &TransactionalId) -> bool {
+        let is_completing = self.stored(id).is_some_and(|stored| stored.decided().is_some());
+        self.pending.contains(id) || is_completing && !self.is_broken(Rule::AddWaitsWhileCompleting)
     }
 
     /// Whether a produce to `partition` is part of the producer's open transaction (V1, KIP-890 part 1).

@@ -60,6 +60,8 @@ pub struct AddPartitions {
     pub partitions: Vec<TopicPartition>,
     /// V2 where a produce adds its own partition.
     pub version: Version,
+    /// How long it may wait while the coordinator is busy with the id, rather than be refused with `ConcurrentTransactions`.
+    pub patience: DurationMs,
 }
 
 /// A group's offsets become part of the producer's transaction, and begin it where none is open.
@@ -73,6 +75,8 @@ pub struct AddGroup {
     pub group: GroupId,
     /// V2 where a TxnOffsetCommit adds its own group.
     pub version: Version,
+    /// As in [`AddPartitions::patience`].
+    pub patience: DurationMs,
 }
 
 /// The producer commits or aborts.

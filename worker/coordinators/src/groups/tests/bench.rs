@@ -271,6 +271,7 @@ pub(super) fn commit(member: &MemberId, generation: Generation, at: i64) -> Comm
 
 pub(super) fn stage(producer: i64, epoch: i16, at: i64) -> StageOffsets {
     StageOffsets {
+        ticket: None,
         group: "g".into(),
         transactional_id: "x".into(),
         producer: ProducerId(producer),

@@ -81,6 +81,31 @@ fn a_staged_offset_is_seen_when_its_transaction_commits() {
 }
 
 #[test]
+fn a_stage_that_was_verified_before_its_transaction_ended_is_refused() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.stage(5, 0, 1), Ok(()));
+    let ticket = Some(bench.groups.stage_ticket(&"g".into(), units::ProducerId(5)));
+    let other = Some(bench.groups.stage_ticket(&"g".into(), units::ProducerId(6)));
+    bench.holds = true;
+    let marker = EndTransaction {
+        partition: super::bench::PARTITION,
+        producer: units::ProducerId(5),
+        epoch: units::ProducerEpoch(0),
+        transaction_epoch: units::ProducerEpoch(0),
+        coordinator_epoch: 1,
+        outcome: End::Commit,
+    };
+    bench.send(Request::EndTransaction(marker));
+    let late = bench.send(Request::StageOffsets(StageOffsets { ticket, ..stage(5, 0, 2) }));
+    assert_eq!(bench.answer(late), Some(Response::StageOffsets(Err(Refusal::ConcurrentTransactions))));
+    bench.write();
+    assert_eq!(bench.fetch(true), Ok(Some(1)), "nothing is left staged, for the next transaction to commit");
+    bench.holds = false;
+    let elses = bench.send(Request::StageOffsets(StageOffsets { ticket: other, ..stage(6, 0, 3) }));
+    assert!(matches!(bench.answer(elses), Some(Response::StageOffsets(Ok(_)))), "the end of one is not the end of another");
+}
+
+#[test]
 fn a_plain_commit_after_the_stage_wins_over_it() {
     let mut bench = Bench::new();
     assert_eq!(bench.stage(5, 0, 2), Ok(()));

@@ -163,7 +163,13 @@ impl Bench {
 
     pub(super) fn add_group(&mut self, producer: Producer, group: &str) -> Result<(), Refusal> {
         let group: GroupId = group.into();
-        let token = self.send(Request::AddGroup(AddGroup { transactional_id: "x".into(), producer, group, version: Version::V1 }));
+        let token = self.send(Request::AddGroup(AddGroup {
+            transactional_id: "x".into(),
+            producer,
+            group,
+            version: Version::V1,
+            patience: DurationMs(0),
+        }));
         match self.answer(token) {
             Some(Response::AddGroup(result)) => result,
             other => panic!("{other:?} to an add"),
@@ -196,7 +202,17 @@ pub(super) fn init(current: Option<Producer>) -> Request {
 }
 
 pub(super) fn add(producer: Producer, partition: i32, version: Version) -> Request {
-    Request::AddPartitions(AddPartitions { transactional_id: "x".into(), producer, partitions: vec![at(partition)], version })
+    add_waiting(producer, partition, version, 0)
+}
+
+pub(super) fn add_waiting(producer: Producer, partition: i32, version: Version, patience_ms: i64) -> Request {
+    Request::AddPartitions(AddPartitions {
+        transactional_id: "x".into(),
+        producer,
+        partitions: vec![at(partition)],
+        version,
+        patience: DurationMs(patience_ms),
+    })
 }
 
 pub(super) fn end(producer: Producer, outcome: crate::Outcome, version: Version) -> Request {

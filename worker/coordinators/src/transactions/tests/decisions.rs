@@ -4,7 +4,7 @@ use units::PartitionId;
 
 use super::{
     super::*,
-    bench::{Bench, add, at, end, init, producer},
+    bench::{Bench, PARTITION, add, add_waiting, at, end, init, producer},
 };
 use crate::Outcome::{Abort, Commit};
 
@@ -69,6 +69,47 @@ fn the_last_epoch_of_an_id_ends_with_another_id() {
     bench.mark(MarkersWritten::All);
     assert_eq!(bench.end(last, Commit, Version::V2), Ok(next));
     assert_eq!(bench.add(next, 0, Version::V2), Ok(()));
+}
+
+#[test]
+fn adds_that_would_rather_wait_are_answered_in_turn_when_the_last_transaction_is_complete() {
+    let mut bench = Bench::new();
+    let first = bench.init(None).unwrap();
+    assert_eq!(bench.add(first, 0, Version::V2), Ok(()));
+    bench.holds_markers = true;
+    let next = bench.end(first, Commit, Version::V2).unwrap();
+    let waiting = [next, first, next].map(|producer| bench.send(add_waiting(producer, 1, Version::V2, 1_000)));
+    assert_eq!(waiting.map(|token| bench.answer(token)), [None, None, None]);
+    bench.mark(MarkersWritten::All);
+    let added = |result| Some(Response::AddPartitions(result));
+    assert_eq!(
+        waiting.map(|token| bench.answer(token)),
+        [added(Ok(())), added(Err(Refusal::ProducerFenced)), added(Ok(()))],
+        "each is judged when its turn comes"
+    );
+    assert_eq!(bench.stored().partitions, [at(1)].into());
+}
+
+#[test]
+fn an_add_waits_no_longer_than_it_said() {
+    let mut bench = Bench::new();
+    let first = bench.init(None).unwrap();
+    assert_eq!(bench.add(first, 0, Version::V2), Ok(()));
+    bench.holds_markers = true;
+    let next = bench.end(first, Commit, Version::V2).unwrap();
+    let patient = bench.send(add_waiting(next, 1, Version::V2, 1_000));
+    let hasty = bench.send(add_waiting(next, 1, Version::V2, 10));
+    bench.wait(10);
+    let refused = |refusal| Some(Response::AddPartitions(Err(refusal)));
+    assert_eq!((bench.answer(hasty), bench.answer(patient)), (refused(Refusal::ConcurrentTransactions), None));
+    bench.wait(989);
+    assert_eq!(bench.answer(patient), None);
+    bench.wait(1);
+    assert_eq!(bench.answer(patient), refused(Refusal::ConcurrentTransactions));
+    let unloaded = bench.send(add_waiting(next, 1, Version::V2, 1_000));
+    bench.transactions.unload(PARTITION);
+    bench.drain();
+    assert_eq!(bench.answer(unloaded), refused(Refusal::NotCoordinator));
 }
 
 #[test]
