@@ -11,7 +11,11 @@ use control::{ActualBroker, DesiredBroker};
 use coordinators::{groups, transactions};
 use log::{Log, LogConfig, RealDisk, Recovered, Ship};
 use store::ObjectStore;
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::Semaphore,
+    task::JoinHandle,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -19,7 +23,7 @@ use crate::{
     budget::Budget,
     coordinator::{self, MarkerWriter},
     fetch::Sessions,
-    listener, random,
+    listener, open_files, random,
     shared::Shared,
     topics::{Topics, TopicsError},
     unknown_topics::UnknownTopics,
@@ -30,6 +34,14 @@ use crate::{
 const SHIP_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a stop waits for peers that take no answers.
 const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of small requests that are held at once: a kibibyte for each of 4096 connections, and as much again.
+const SMALL_REQUEST_BUDGET_BYTES: usize = 8 << 20;
+/// Bytes of small answers that are held at once while the memory for answers is gone.
+const SMALL_RESPONSE_BUDGET_BYTES: usize = 4 << 20;
+/// What the system may hold of answers for one connection, which is memory of ours too (`socket.send.buffer.bytes`).
+const SEND_BUFFER_BYTES: u32 = 256 << 10;
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
 /// Reads of disk and object store that run at once.
 const BLOCKING_READS: usize = 8;
 /// Fetch sessions, and partitions in all of them together.
@@ -88,7 +100,8 @@ impl Broker {
     /// Dropping the future stops nothing that has begun; the folder's lock is released when it ends by itself.
     pub async fn start(config: BrokerConfig, store: Arc<dyn ObjectStore>) -> Result<Self, StartError> {
         let address = config.listen;
-        let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+        open_files::raise_limit(config.connections_max);
+        let listener = listen(address).map_err(|source| StartError::Listen { address, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
         let runtime = tokio::runtime::Handle::current();
         let opening = tokio::task::spawn_blocking(move || open(config, address, store, &runtime));
@@ -148,6 +161,16 @@ impl Broker {
     }
 }
 
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // So that a restart need not wait for connections of the last run to be forgotten.
+    socket.set_reuseaddr(true)?;
+    // Accepted sockets inherit it.
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// The part of the start that waits for the disk.
 fn open(
     config: BrokerConfig,
@@ -202,7 +225,9 @@ fn open(
         waiters,
         sessions: Mutex::new(Sessions::new(SESSIONS_MAX, SESSION_PARTITIONS_MAX, first_session)),
         requests: Budget::new(config.request_budget_bytes),
+        small_requests: Budget::new(SMALL_REQUEST_BUDGET_BYTES),
         responses: Budget::new(config.response_budget_bytes),
+        small_responses: Budget::new(SMALL_RESPONSE_BUDGET_BYTES),
         blocking_reads: Semaphore::new(BLOCKING_READS),
         unknown_topics: UnknownTopics::default(),
         tasks,

@@ -21,12 +21,16 @@ pub struct BrokerConfig {
     pub ships_continuously: bool,
     /// The largest request that is read (`socket.request.max.bytes`). Default 100 MiB.
     pub request_bytes_max: usize,
-    /// Bytes of requests that are held at once, all connections together; beyond, sockets are not read. Default 64 MiB.
+    /// Bytes of requests that are held at once, all connections together; beyond, sockets are not read. Requests up to 16 KiB have
+    /// 8 MiB of their own. Default 32 MiB.
     pub request_budget_bytes: usize,
-    /// Bytes of answers that are held at once, all connections together; beyond, fetches get less. Default 64 MiB.
+    /// Bytes of answers that are held at once, all connections together; beyond, fetches get less, and then wait.
+    /// Answers up to 16 KiB have 4 MiB of their own then. Default 32 MiB.
     pub response_budget_bytes: usize,
     /// Connections that are served at once. Default 4096.
     pub connections_max: usize,
+    /// A connection that asks nothing for this long is closed (`connections.max.idle.ms`). Default 10 minutes.
+    pub connection_idle_max: DurationMs,
     /// Partitions that a topic gets which a client makes without saying how many (`num.partitions`). Default 1.
     pub default_partitions: i32,
     /// How long an empty group waits for more members (`group.initial.rebalance.delay.ms`).
@@ -45,9 +49,10 @@ impl BrokerConfig {
             cluster_id: None,
             ships_continuously: false,
             request_bytes_max: 100 << 20,
-            request_budget_bytes: 64 << 20,
-            response_budget_bytes: 64 << 20,
+            request_budget_bytes: 32 << 20,
+            response_budget_bytes: 32 << 20,
             connections_max: 4096,
+            connection_idle_max: DurationMs(600_000),
             default_partitions: 1,
             initial_rebalance_delay: DurationMs(3_000),
         }

@@ -3,7 +3,13 @@
 //! The reader decodes and *begins* each request (a produce is in the log's order when its beginning returns); the writer awaits the rest
 //! of each in turn. So produce requests of one connection are pipelined, and a slow reader of answers stops its own requests only.
 
-use std::{io, io::IoSlice, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
@@ -26,10 +32,15 @@ use crate::{
 const PIPELINED_MAX: usize = 64;
 /// Bytes read from a socket at once while frames are small.
 const READ_BYTES: usize = 16 << 10;
-/// A peer that has begun a request and sends nothing more, or takes nothing of its answer, for this long is cut off.
+/// A peer that has begun a request and sends nothing more, or takes nothing of its answer, for this long is cut off. So is one that has
+/// closed its side and whose answers are not ready by then: most such peers are gone.
 const STALLED_FOR: Duration = Duration::from_secs(60);
-/// A peer that asks nothing for this long is cut off (`connections.max.idle.ms`).
-const IDLE_FOR: Duration = Duration::from_secs(600);
+/// The same, for one that takes nothing of its answer while others wait for the memory that it holds.
+const STALLED_WHILE_SHORT: Duration = Duration::from_secs(2);
+/// An answer that is not taken for this long is copied: its slices hold far larger buffers of the log.
+const SLOW_AFTER: Duration = Duration::from_millis(250);
+/// Frames up to this size have memory of their own, so that heartbeats do not wait for what large requests hold.
+const SMALL_FRAME_BYTES: usize = 16 << 10;
 
 /// Why a connection ended, where the peer did not simply go.
 #[derive(Debug, thiserror::Error)]
@@ -55,15 +66,27 @@ pub(crate) async fn serve(socket: TcpStream, peer: SocketAddr, shared: Arc<Share
     socket.set_nodelay(true)?;
     let (reader, writer) = socket.into_split();
     let (sender, receiver) = mpsc::channel(PIPELINED_MAX);
-    let writing = tokio::spawn(write_answers(writer, receiver));
+    let mut writing = tokio::spawn(write_answers(writer, receiver, Arc::clone(&shared)));
     let mut client = Client::new(peer);
     let read = tokio::select! {
         read = read_requests(reader, &mut client, &shared, sender) => read,
         () = shared.stop.cancelled() => Ok(()),
     };
-    // The reader's end is dropped: the writer answers what was begun, and ends.
-    let written = writing.await.unwrap_or_else(|reason| Err(ConnectionError::Request(format!("a request failed inside: {reason}"))));
-    read.and(written)
+    // The reader's end is dropped: the writer answers what was begun, and ends. Nobody takes answers from a socket that failed.
+    let patience = if matches!(read, Err(ConnectionError::Io(_))) { Duration::ZERO } else { stalled_for(&shared) };
+    let Ok(written) = tokio::time::timeout(patience, &mut writing).await else {
+        writing.abort();
+        return read.and(Err(ConnectionError::Stalled));
+    };
+    read.and(written.unwrap_or_else(|reason| Err(ConnectionError::Request(format!("a request failed inside: {reason}")))))
+}
+
+fn idle_for(shared: &Shared) -> Duration {
+    Duration::from_millis(shared.config.connection_idle_max.0.unsigned_abs())
+}
+
+fn stalled_for(shared: &Shared) -> Duration {
+    STALLED_FOR.min(idle_for(shared))
 }
 
 async fn read_requests(
@@ -88,7 +111,7 @@ async fn read_frame(socket: &mut OwnedReadHalf, buffer: &mut BytesMut, shared: &
         match frame::status(buffer, shared.config.request_bytes_max)? {
             Status::NeedLength => {
                 buffer.reserve(READ_BYTES);
-                let patience = if buffer.is_empty() { IDLE_FOR } else { STALLED_FOR };
+                let patience = if buffer.is_empty() { idle_for(shared) } else { stalled_for(shared) };
                 if within(patience, socket.read_buf(buffer)).await? == 0 {
                     return Ok(None);
                 }
@@ -96,18 +119,23 @@ async fn read_frame(socket: &mut OwnedReadHalf, buffer: &mut BytesMut, shared: &
             Status::NeedBody { frame_bytes } | Status::Whole { frame_bytes } => break frame_bytes,
         }
     };
-    let taken = shared.requests.take(frame_bytes).await;
+    let budget = if frame_bytes <= SMALL_FRAME_BYTES { &shared.small_requests } else { &shared.requests };
+    let taken = budget.take(frame_bytes).await;
     buffer.advance(frame::PREFIX_BYTES);
     while buffer.len() < frame_bytes {
         buffer.reserve(frame_bytes - buffer.len());
-        if within(STALLED_FOR, socket.read_buf(buffer)).await? == 0 {
+        if within(stalled_for(shared), socket.read_buf(buffer)).await? == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
     }
     Ok(Some((buffer.split_to(frame_bytes).freeze(), taken)))
 }
 
-async fn write_answers(mut socket: OwnedWriteHalf, mut answers: mpsc::Receiver<UnderWay>) -> Result<(), ConnectionError> {
+async fn write_answers(
+    mut socket: OwnedWriteHalf,
+    mut answers: mpsc::Receiver<UnderWay>,
+    shared: Arc<Shared>,
+) -> Result<(), ConnectionError> {
     while let Some(UnderWay { begun, _frame }) = answers.recv().await {
         let finished = match begun {
             Begun::Answer(answer) => answer.await,
@@ -118,7 +146,7 @@ async fn write_answers(mut socket: OwnedWriteHalf, mut answers: mpsc::Receiver<U
         };
         drop(_frame);
         let (answer, charged) = finished.map_err(ConnectionError::Request)?;
-        write_all(&mut socket, answer).await?;
+        write_all(&mut socket, answer, &shared).await?;
         drop(charged);
     }
     socket.shutdown().await?;
@@ -126,11 +154,10 @@ async fn write_answers(mut socket: OwnedWriteHalf, mut answers: mpsc::Receiver<U
 }
 
 /// Writes every slice, as many at once as the system takes.
-async fn write_all(socket: &mut OwnedWriteHalf, answer: Encoded) -> Result<(), ConnectionError> {
-    let mut left = std::collections::VecDeque::from(answer.into_slices());
+async fn write_all(socket: &mut OwnedWriteHalf, answer: Encoded, shared: &Shared) -> Result<(), ConnectionError> {
+    let mut left = VecDeque::from(answer.into_slices());
     while !left.is_empty() {
-        let slices: Vec<IoSlice<'_>> = left.iter().take(64).map(|slice| IoSlice::new(slice)).collect();
-        let mut written = within(STALLED_FOR, socket.write_vectored(&slices)).await?;
+        let mut written = write_some(socket, &mut left, shared).await?;
         if written == 0 {
             return Err(io::Error::from(io::ErrorKind::WriteZero).into());
         }
@@ -147,6 +174,25 @@ async fn write_all(socket: &mut OwnedWriteHalf, answer: Encoded) -> Result<(), C
         }
     }
     Ok(())
+}
+
+/// Writes what the socket takes, as soon as it takes anything; gives how much.
+async fn write_some(socket: &mut OwnedWriteHalf, left: &mut VecDeque<Bytes>, shared: &Shared) -> Result<usize, ConnectionError> {
+    let from = Instant::now();
+    let mut is_copied = false;
+    loop {
+        let slices: Vec<IoSlice<'_>> = left.iter().take(64).map(|slice| IoSlice::new(slice)).collect();
+        if let Ok(written) = tokio::time::timeout(SLOW_AFTER, socket.write_vectored(&slices)).await {
+            return Ok(written?);
+        }
+        let patience = if shared.responses.is_short() { STALLED_WHILE_SHORT } else { STALLED_FOR };
+        if from.elapsed() >= patience.min(stalled_for(shared)) {
+            return Err(ConnectionError::Stalled);
+        }
+        if !std::mem::replace(&mut is_copied, true) {
+            left.iter_mut().for_each(|slice| *slice = Bytes::copy_from_slice(slice));
+        }
+    }
 }
 
 async fn within<T>(patience: Duration, io: impl Future<Output = io::Result<T>>) -> Result<T, ConnectionError> {

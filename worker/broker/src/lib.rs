@@ -22,6 +22,7 @@ mod dispatch;
 mod errors;
 mod fetch;
 mod listener;
+mod open_files;
 mod random;
 mod shared;
 mod topics;

@@ -29,7 +29,9 @@ pub(crate) struct Shared {
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) sessions: Mutex<Sessions>,
     pub(crate) requests: Budget,
+    pub(crate) small_requests: Budget,
     pub(crate) responses: Budget,
+    pub(crate) small_responses: Budget,
     /// Reads that go to the disk or the object store: few at a time, so that cold readers do not crowd out the rest.
     pub(crate) blocking_reads: Semaphore,
     pub(crate) unknown_topics: UnknownTopics,

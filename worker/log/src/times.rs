@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use records::Records;
+use records::{BatchHeader, Skim};
 use units::{Offset, TimestampMs};
 
 use crate::{
@@ -14,8 +14,8 @@ use crate::{
     shell::Shared,
 };
 
-/// A batch is opened up to this size.
-const DECOMPRESSED_BYTES_MAX: usize = 256 << 20;
+/// A batch is looked through as far as this. It takes time and no memory.
+const PLAIN_BYTES_MAX: usize = 256 << 20;
 
 /// What is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub(crate) fn find(
             return with_epoch(shared, id, found).map(Some);
         }
         // The record that the batch is known for was deleted with those before it: the search goes on behind the batch.
-        match records::BatchHeader::parse(&batch) {
+        match BatchHeader::parse(&batch) {
             Ok(header) if header.next_offset() > from => from = header.next_offset(),
             _ => return Ok(None),
         }
@@ -149,12 +149,17 @@ fn cold_candidate(
     Ok(best)
 }
 
-/// The first record of `batch` not before `time` and not below `from`. One that cannot be opened answers for itself.
+/// The first record of `batch` not before `time` and not below `from`. One that cannot be looked through answers for itself.
 fn record(batch: &Bytes, time: TimestampMs, from: Offset) -> Option<(Offset, TimestampMs)> {
-    let Ok(records) = Records::decode(batch, DECOMPRESSED_BYTES_MAX) else {
-        let header = records::BatchHeader::parse(batch).ok()?;
-        return Some((header.base_offset.max(from), header.max_timestamp));
-    };
-    let mut records = records.iter().filter_map(Result::ok);
-    records.find(|record| record.timestamp >= time && record.offset >= from).map(|record| (record.offset, record.timestamp))
+    let header = BatchHeader::parse(batch).ok()?;
+    let itself = (header.base_offset.max(from), header.max_timestamp);
+    let Ok(records) = Skim::new(batch, PLAIN_BYTES_MAX) else { return Some(itself) };
+    for record in records {
+        match record {
+            Ok(record) if record.timestamp >= time && record.offset >= from => return Some((record.offset, record.timestamp)),
+            Ok(_) => {}
+            Err(_) => return Some(itself),
+        }
+    }
+    None
 }

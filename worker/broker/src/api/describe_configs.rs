@@ -15,8 +15,10 @@ use crate::{
 const BROKER: i8 = 4;
 /// `config_source` of a setting of this broker that does not change while it runs.
 const SOURCE_BROKER: i8 = 4;
-/// `config_type` of a whole number.
-const TYPE_INT: i8 = 3;
+/// `config_type` of yes or no, and of whole numbers of 32 and 64 bits.
+const BOOLEAN: i8 = 1;
+const INT: i8 = 3;
+const LONG: i8 = 5;
 
 pub(crate) async fn answer(call: Call, request: DescribeConfigsRequest) -> DescribeConfigsResponse {
     let described = |resource: d::DescribeConfigsResource| {
@@ -69,20 +71,21 @@ fn broker(call: &Call, resource: &d::DescribeConfigsResource) -> Described {
         return Err((ErrorCode::InvalidRequest, Str::from(format!("this is broker {}", shared.broker()))));
     }
     let all = [
-        ("auto.create.topics.enable", shared.topics.creates_automatically().to_string()),
-        ("default.replication.factor", "1".into()),
-        ("group.initial.rebalance.delay.ms", config.initial_rebalance_delay.0.to_string()),
-        ("min.insync.replicas", "1".into()),
-        ("num.partitions", config.default_partitions.to_string()),
-        ("socket.request.max.bytes", config.request_bytes_max.to_string()),
+        ("auto.create.topics.enable", shared.topics.creates_automatically().to_string(), BOOLEAN),
+        ("connections.max.idle.ms", config.connection_idle_max.0.to_string(), LONG),
+        ("default.replication.factor", "1".into(), INT),
+        ("group.initial.rebalance.delay.ms", config.initial_rebalance_delay.0.to_string(), INT),
+        ("min.insync.replicas", "1".into(), INT),
+        ("num.partitions", config.default_partitions.to_string(), INT),
+        ("socket.request.max.bytes", config.request_bytes_max.to_string(), INT),
     ];
-    let setting = |(name, value): (&'static str, String)| d::DescribeConfigsResourceResult {
+    let setting = |(name, value, config_type): (&'static str, String, i8)| d::DescribeConfigsResourceResult {
         name: Str::from_static(name),
         value: Some(value.into()),
         read_only: true,
         config_source: SOURCE_BROKER,
-        config_type: TYPE_INT,
+        config_type,
         ..d::DescribeConfigsResourceResult::default()
     };
-    Ok(all.into_iter().filter(|(name, _)| is_wanted(resource, name)).map(setting).collect())
+    Ok(all.into_iter().filter(|(name, ..)| is_wanted(resource, name)).map(setting).collect())
 }

@@ -2,9 +2,11 @@
 
 use std::io::Write;
 
-use wire::{ApiVersionsRequest, ApiVersionsResponse, ErrorCode, MetadataRequest};
+use streamwright_broker::BrokerConfig;
+use units::DurationMs;
+use wire::{ApiVersionsRequest, ApiVersionsResponse, ErrorCode, FetchRequest, MetadataRequest};
 
-use crate::kit::{Batch, Peer, Served, values};
+use crate::kit::{Batch, Peer, Served, fetch_request, values};
 
 fn frame(body: &[u8]) -> Vec<u8> {
     let mut frame = u32::try_from(body.len()).expect("a small body").to_be_bytes().to_vec();
@@ -85,4 +87,40 @@ fn only_features_that_are_served_are_told() {
     let features: Vec<_> = answer.finalized_features.iter().map(|feature| (feature.name.to_string(), feature.max_version_level)).collect();
     assert_eq!(features, [("transaction.version".to_owned(), 2)]);
     assert!(answer.api_keys.iter().all(|api| api.api_key != 27 && api.api_key != 68), "neither brokers' APIs nor what is not served");
+}
+
+#[test]
+fn a_large_request_that_never_comes_keeps_no_small_one_waiting() {
+    let served = Served::start_with(|config| BrokerConfig { request_budget_bytes: 1 << 20, ..config });
+    let mut announced = served.peer();
+    // All the memory for requests is taken for it before its bytes are read.
+    announced.socket.write_all(&(1_u32 << 20).to_be_bytes()).expect("the broker reads");
+    announced.socket.write_all(&[0; 100]).expect("the broker reads");
+    let mut bystander = served.peer();
+    let topic = bystander.create("orders", 1);
+    for _ in 0..100 {
+        bystander.produce(topic, &Batch::of(&["small"]));
+    }
+    drop(announced);
+    let large = "x".repeat(100_000);
+    assert_eq!(bystander.produce(topic, &Batch::of(&[&large])).error_code, ErrorCode::None, "its memory is free again");
+}
+
+#[test]
+fn a_connection_that_asks_nothing_is_closed() {
+    let served = Served::start_with(|config| BrokerConfig { connection_idle_max: DurationMs(100), ..config });
+    assert!(served.peer().receive_frame().is_none());
+    let mut inside = served.peer();
+    inside.socket.write_all(&[0, 0]).expect("the broker reads");
+    assert!(inside.receive_frame().is_none(), "nor is one kept that stopped inside a frame");
+}
+
+#[test]
+fn a_peer_that_is_gone_holds_no_place_for_the_length_of_its_poll() {
+    let served = Served::start_with(|config| BrokerConfig { connection_idle_max: DurationMs(100), connections_max: 1, ..config });
+    let mut peer = served.peer();
+    let topic = peer.create("orders", 1);
+    peer.send(17, &FetchRequest { max_wait_ms: i32::MAX, ..fetch_request(topic, 0) });
+    peer.socket.shutdown(std::net::Shutdown::Write).expect("the writing half closes");
+    assert!(peer.receive_frame().is_none(), "the poll was dropped");
 }

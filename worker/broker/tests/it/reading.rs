@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use units::{LeaderEpoch, Offset, PartitionId, TimestampMs};
-use wire::{ErrorCode, FetchRequest, ListOffsetsRequest, fetch, list_offsets};
+use units::{LeaderEpoch, Offset, PartitionId, ProducerEpoch, ProducerId, TimestampMs};
+use wire::{ErrorCode, FetchRequest, ListOffsetsRequest, ProduceRequest, fetch, list_offsets};
 
-use crate::kit::{Batch, NO_EPOCH, Served, fetch_request, values};
+use crate::kit::{Batch, NO_EPOCH, Newest, Peer, Served, fetch_request, values};
 
 #[test]
 fn a_fetch_inside_a_batch_gives_the_whole_batch() {
@@ -52,6 +52,23 @@ fn a_long_poll_wakes_when_data_comes_and_not_before() {
     assert_eq!(values(&answer.responses[0].partitions[0]), ["at last"]);
     let empty = waiting.ask(&FetchRequest { max_wait_ms: 50, ..fetch_request(topic, 1) });
     assert_eq!(values(&empty.responses[0].partitions[0]), Vec::<String>::new());
+}
+
+#[test]
+fn a_long_poll_that_wants_many_bytes_gets_all_that_came_meanwhile() {
+    let served = Served::start();
+    let mut peer = served.peer();
+    let topic = peer.create("orders", 1);
+    let batches: Vec<_> = ["a", "b", "c"].iter().map(|value| Batch::of(&[*value])).collect();
+    let bytes: usize = batches.iter().map(|batch| batch.bytes.len()).sum();
+    let mut waiting = served.peer();
+    let min_bytes = i32::try_from(bytes).expect("small batches");
+    waiting.send(17, &FetchRequest { max_wait_ms: 15_000, min_bytes, ..fetch_request(topic, 0) });
+    for batch in &batches {
+        peer.produce(topic, batch);
+    }
+    let answer = waiting.receive::<FetchRequest>(17);
+    assert_eq!(values(&answer.responses[0].partitions[0]), ["a", "b", "c"]);
 }
 
 #[test]
@@ -103,6 +120,17 @@ fn a_leader_epoch_that_is_not_ours_is_refused() {
     assert_eq!(served.peer().ask(&request).responses[0].partitions[0].error_code, ErrorCode::FencedLeaderEpoch);
 }
 
+/// Offset and time that ListOffsets answers for a time, of partition 0 of `orders`.
+pub fn found_at(peer: &mut Peer, time: i64) -> (i64, i64) {
+    let partition =
+        list_offsets::ListOffsetsPartition { partition_index: PartitionId(0), timestamp: TimestampMs(time), ..Default::default() };
+    let wanted = list_offsets::ListOffsetsTopic { name: "orders".into(), partitions: vec![partition] };
+    let answer = peer.ask(&ListOffsetsRequest { topics: vec![wanted], ..Default::default() });
+    let found = &answer.topics[0].partitions[0];
+    assert_eq!(found.error_code, ErrorCode::None);
+    (found.offset.0, found.timestamp.0)
+}
+
 #[test]
 fn offsets_are_found_by_time() {
     let served = Served::start();
@@ -111,15 +139,7 @@ fn offsets_are_found_by_time() {
     // Times 1000, 1001, 1002 and again 1000.
     peer.produce(topic, &Batch::of(&["a", "b", "c"]));
     peer.produce(topic, &Batch::of(&["d"]));
-    let mut at = |time| {
-        let partition =
-            list_offsets::ListOffsetsPartition { partition_index: PartitionId(0), timestamp: TimestampMs(time), ..Default::default() };
-        let wanted = list_offsets::ListOffsetsTopic { name: "orders".into(), partitions: vec![partition] };
-        let answer = peer.ask(&ListOffsetsRequest { topics: vec![wanted], ..Default::default() });
-        let found = &answer.topics[0].partitions[0];
-        assert_eq!(found.error_code, ErrorCode::None);
-        (found.offset.0, found.timestamp.0)
-    };
+    let mut at = |time| found_at(&mut peer, time);
     assert_eq!(at(-2), (0, -1));
     assert_eq!(at(-1), (4, -1));
     assert_eq!(at(0), (0, 1_000));
@@ -127,6 +147,27 @@ fn offsets_are_found_by_time() {
     assert_eq!(at(1_002), (2, 1_002));
     assert_eq!(at(1_003), (-1, -1));
     assert_eq!(at(-3), (2, 1_002));
+}
+
+#[test]
+fn a_time_that_a_batch_claims_and_no_record_has_is_passed_over() {
+    let served = Served::start();
+    let mut peer = served.peer();
+    let topic = peer.create("orders", 1);
+    let mut liar = Batch::of(&["a"]);
+    // The newest time of the batch, behind what its one record says.
+    liar.bytes[35..43].copy_from_slice(&9_000_i64.to_be_bytes());
+    let liar = liar.by(ProducerId::NONE, ProducerEpoch(-1), -1);
+    peer.produce(topic, &liar);
+    let plain = Batch::of(&["b"]).request(topic);
+    let many = 10_000;
+    for _ in 0..many / 50 {
+        (0..50).for_each(|_| peer.send(*ProduceRequest::versions_end(), &plain));
+        (0..50).for_each(|_| assert_eq!(peer.produced().error_code, ErrorCode::None));
+    }
+    assert_eq!(found_at(&mut peer, 5_000), (-1, -1));
+    peer.produce(topic, &Batch::at(6_000, &["c"]));
+    assert_eq!(found_at(&mut peer, 5_000), (many + 1, 6_000));
 }
 
 #[test]
