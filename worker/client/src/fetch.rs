@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use records::BatchHeader;
+use records::{BatchHeader, Records};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use units::{LeaderEpoch, Offset, TopicPartition};
 
@@ -106,6 +106,21 @@ impl Fetched {
         let end = if isolation == Isolation::ReadCommitted { self.last_stable_offset } else { self.high_watermark };
         self.next_offset >= end
     }
+
+    /// Opens the batches one after the other; of each no more than `decompressed_bytes_max` bytes, however many it stands for.
+    ///
+    /// # Errors
+    /// [`FetchError::Damaged`], for the one batch that cannot be opened: its producer wrote it so, and reading it again would not mend it.
+    /// The batches after it can be.
+    pub fn open(&self, decompressed_bytes_max: usize) -> impl Iterator<Item = Result<Records, FetchError>> + '_ {
+        self.batches.iter().map(move |(header, bytes)| {
+            Records::decode(bytes, decompressed_bytes_max).map_err(|error| FetchError::Damaged {
+                partition: self.partition.clone(),
+                offset: header.base_offset,
+                reason: error.to_string(),
+            })
+        })
+    }
 }
 
 /// A partition that is not read any further until it is assigned anew. Others go on.
@@ -139,7 +154,7 @@ pub enum FetchError {
     /// The topic, or the partition, has not existed for `retry_timeout`.
     #[error("partition {0} does not exist")]
     Unknown(TopicPartition),
-    /// A batch is damaged on its way or in the log.
+    /// A batch is damaged on its way or in the log, or it was produced so.
     #[error("batch at offset {offset} of {partition}: {reason}")]
     Damaged {
         /// The partition.

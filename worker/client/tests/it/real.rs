@@ -1,32 +1,60 @@
-//! Against a running broker, Apache Kafka 4.x or ours: `KAFKA_BOOTSTRAP=host:port cargo test -p streamwright-client`.
+//! Against a whole broker: ours, one for each test, or the Apache Kafka 4.x that `KAFKA_BOOTSTRAP=host:port` names.
 //!
-//! Without it these tests say so and do nothing; what the client does about faults is tested against the fake in any case.
+//! The same tests against both are how the client was shown to ask nothing special, and the broker to answer as Kafka does.
 
 use std::{
     collections::HashMap,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use broker::{Broker, BrokerConfig};
 use bytes::Bytes;
-use records::{BatchBuilder, Compression, Records};
+use records::{BatchBuilder, Compression, HEADER_BYTES};
 use streamwright_client::{
     Admin, Batch, ClientError, ClientOptions, Cluster, Fence, FetchError, FetchOptions, Fetched, Fetcher, Generation, GroupOffset,
     Isolation, Member, MemberEvent, MemberOptions, NewTopic, OffsetAt, Position, TransactionError, TransactionalProducer,
 };
-use units::{GroupId, LeaderEpoch, Offset, PartitionId, TimestampMs, TopicName, TopicPartition, TransactionalId};
+use tempfile::TempDir;
+use units::{BrokerId, DurationMs, GroupId, LeaderEpoch, Offset, PartitionId, TimestampMs, TopicName, TopicPartition, TransactionalId};
 use wire::{ErrorCode, Str};
 
 use super::soon;
 
-/// A client of the broker that is named, and a name that nobody else has; `None`, loudly, where no broker is named.
-async fn real() -> Option<(Cluster, String)> {
-    let Ok(bootstrap) = std::env::var("KAFKA_BOOTSTRAP") else {
-        eprintln!("SKIPPED: set KAFKA_BOOTSTRAP=host:port of a running Kafka 4.x, or of ours, to run this test");
-        return None;
+/// A broker of the test's own, which lives as long as this, and its folder.
+struct Ours {
+    _broker: Broker,
+    _folder: TempDir,
+}
+
+/// Starts one; gives where it listens.
+async fn start() -> (String, Ours) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let store = Arc::new(store::FolderStore::open(folder.path().join("objects")).expect("a folder store"));
+    let config = BrokerConfig {
+        initial_rebalance_delay: DurationMs(0),
+        ..BrokerConfig::new(BrokerId(0), folder.path().join("broker"), "127.0.0.1:0".parse().expect("an address"))
     };
-    let cluster = soon(Cluster::connect(ClientOptions::new([bootstrap], "test"))).await.expect("the broker that is named answers");
+    let broker = soon(Broker::start(config, store)).await.expect("the broker starts");
+    (broker.address().to_string(), Ours { _broker: broker, _folder: folder })
+}
+
+async fn connect(bootstrap: String) -> Cluster {
+    soon(Cluster::connect(ClientOptions::new([bootstrap], "test"))).await.expect("the broker answers")
+}
+
+/// A client of a whole broker, a name that nobody else has, and the broker, where it is ours: it is to be kept.
+async fn real() -> (Cluster, String, Option<Ours>) {
+    let (bootstrap, ours) = match std::env::var("KAFKA_BOOTSTRAP") {
+        Ok(bootstrap) => (bootstrap, None),
+        Err(_) => {
+            let (bootstrap, ours) = start().await;
+            (bootstrap, Some(ours))
+        }
+    };
+    let cluster = connect(bootstrap).await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos();
-    Some((cluster, format!("it-{}-{now:x}", std::process::id())))
+    (cluster, format!("it-{}-{now:x}", std::process::id()), ours)
 }
 
 async fn make_topic(cluster: &Cluster, name: &str, partitions: i32) -> TopicName {
@@ -67,8 +95,8 @@ fn fetcher(cluster: &Cluster, isolation: Isolation, positions: &[(TopicPartition
 
 fn values(fetched: &Fetched) -> Vec<String> {
     let mut values = Vec::new();
-    for (_, batch) in &fetched.batches {
-        let records = Records::decode(batch, 64 << 20).unwrap();
+    for records in fetched.open(64 << 20) {
+        let records = records.unwrap();
         let read = records.iter().map(Result::unwrap).filter(|record| record.offset >= fetched.from);
         values.extend(read.map(|record| String::from_utf8(record.value.unwrap().to_vec()).unwrap()));
     }
@@ -104,7 +132,7 @@ fn offset_of(partition: &TopicPartition, offset: i64, metadata: &str) -> GroupOf
 
 #[tokio::test]
 async fn topics_are_made_described_trimmed_and_deleted() {
-    let Some((cluster, name)) = real().await else { return };
+    let (cluster, name, _ours) = real().await;
     let admin = Admin::new(cluster.clone());
     let topic = make_topic(&cluster, &name, 3).await;
     let again = NewTopic { name: topic.clone(), partitions: 3, replication_factor: 1, configs: Vec::new() };
@@ -125,7 +153,7 @@ async fn topics_are_made_described_trimmed_and_deleted() {
 
 #[tokio::test]
 async fn a_committed_transaction_is_read_an_aborted_one_is_not_and_the_end_is_reached() {
-    let Some((cluster, name)) = real().await else { return };
+    let (cluster, name, _ours) = real().await;
     let topic = make_topic(&cluster, &name, 2).await;
     let mut producer = producer(&cluster, &name).await;
     let mut expected: HashMap<i32, Vec<String>> = HashMap::new();
@@ -166,7 +194,7 @@ async fn a_committed_transaction_is_read_an_aborted_one_is_not_and_the_end_is_re
 
 #[tokio::test]
 async fn settling_aborts_what_is_open_and_the_producer_goes_on() {
-    let Some((cluster, name)) = real().await else { return };
+    let (cluster, name, _ours) = real().await;
     let topic = make_topic(&cluster, &name, 1).await;
     let mut producer = producer(&cluster, &name).await;
     for round in 0..3 {
@@ -183,7 +211,7 @@ async fn settling_aborts_what_is_open_and_the_producer_goes_on() {
 
 #[tokio::test]
 async fn a_burst_can_be_sent_again_in_the_next_transaction() {
-    let Some((cluster, name)) = real().await else { return };
+    let (cluster, name, _ours) = real().await;
     let topic = make_topic(&cluster, &name, 4).await;
     let mut producer = producer(&cluster, &name).await;
     let mut burst: Vec<_> =
@@ -202,7 +230,7 @@ async fn a_burst_can_be_sent_again_in_the_next_transaction() {
 
 #[tokio::test]
 async fn a_producer_that_was_replaced_is_fenced_at_every_step() {
-    let Some((cluster, name)) = real().await else { return };
+    let (cluster, name, _ours) = real().await;
     let topic = make_topic(&cluster, &name, 1).await;
     let fenced = Err(TransactionError::Fenced(Fence::Producer));
     let mut first = producer(&cluster, &name).await;
@@ -220,7 +248,7 @@ async fn a_producer_that_was_replaced_is_fenced_at_every_step() {
 
 #[tokio::test]
 async fn another_ones_transaction_is_found_and_ended_but_not_once_it_moved_on() {
-    let Some((cluster, name)) = real().await else { return };
+    let (cluster, name, _ours) = real().await;
     let topic = make_topic(&cluster, &name, 1).await;
     let (admin, id) = (Admin::new(cluster.clone()), TransactionalId::from(name.as_str()));
     assert_eq!(soon(admin.describe_transaction(&id)).await.unwrap(), None);
@@ -260,7 +288,7 @@ async fn until_assigned(member: &mut Member) -> (Generation, Bytes) {
 
 #[tokio::test]
 async fn members_share_a_group_and_its_generations_fence_commits() {
-    let Some((cluster, name)) = real().await else { return };
+    let (cluster, name, _ours) = real().await;
     let topic = make_topic(&cluster, &name, 1).await;
     let (admin, group) = (Admin::new(cluster.clone()), GroupId::from(name.as_str()));
     let mut first = member(&cluster, &group, None);
@@ -302,7 +330,7 @@ async fn members_share_a_group_and_its_generations_fence_commits() {
 
 #[tokio::test]
 async fn an_aborted_commit_of_positions_never_was_and_an_open_one_is_waited_for() {
-    let Some((cluster, name)) = real().await else { return };
+    let (cluster, name, _ours) = real().await;
     let topic = make_topic(&cluster, &name, 1).await;
     let (admin, group, source) = (Admin::new(cluster.clone()), GroupId::from(name.as_str()), of(&topic, 0));
     let mut member = member(&cluster, &group, Some("pod-0"));
@@ -322,7 +350,7 @@ async fn an_aborted_commit_of_positions_never_was_and_an_open_one_is_waited_for(
 
 #[tokio::test]
 async fn a_static_member_that_restarts_finds_its_place_and_fences_who_has_its_name() {
-    let Some((cluster, name)) = real().await else { return };
+    let (cluster, name, _ours) = real().await;
     let group = GroupId::from(name.as_str());
     let mut first = member(&cluster, &group, Some("pod-0"));
     first.join(Bytes::from_static(b"me"));
@@ -339,7 +367,7 @@ async fn a_static_member_that_restarts_finds_its_place_and_fences_who_has_its_na
 
 #[tokio::test]
 async fn an_offset_below_a_moved_log_start_is_an_error_with_both_ends() {
-    let Some((cluster, name)) = real().await else { return };
+    let (cluster, name, _ours) = real().await;
     let topic = make_topic(&cluster, &name, 1).await;
     let (admin, only) = (Admin::new(cluster.clone()), of(&topic, 0));
     let mut producer = producer(&cluster, &name).await;
@@ -367,7 +395,7 @@ async fn an_offset_below_a_moved_log_start_is_an_error_with_both_ends() {
 
 #[tokio::test]
 async fn a_reader_follows_as_it_is_written() {
-    let Some((cluster, name)) = real().await else { return };
+    let (cluster, name, _ours) = real().await;
     let topic = make_topic(&cluster, &name, 3).await;
     let partitions: Vec<_> = (0..3).map(|number| of(&topic, number)).collect();
     let positions: Vec<_> = partitions.iter().map(|partition| (partition.clone(), 0)).collect();
@@ -398,7 +426,7 @@ async fn a_reader_follows_as_it_is_written() {
 
 #[tokio::test]
 async fn a_burst_of_many_mebibytes_goes_through_and_comes_back() {
-    let Some((cluster, name)) = real().await else { return };
+    let (cluster, name, _ours) = real().await;
     let topic = make_topic(&cluster, &name, 4).await;
     let mut producer = producer(&cluster, &name).await;
     let value = "x".repeat(1000);
@@ -415,4 +443,51 @@ async fn a_burst_of_many_mebibytes_goes_through_and_comes_back() {
         assert_eq!(read_all(&cluster, &of(&topic, number), Isolation::ReadCommitted).await.0.len(), 8000);
     }
     eprintln!("read back in {:.0} ms", started.elapsed().as_secs_f64() * 1e3);
+}
+
+/// A batch of a few hundred kilobytes that stands for two gibibytes.
+fn bomb(partition: TopicPartition) -> Batch {
+    let mut builder = BatchBuilder::new(Compression::Zstd);
+    builder.push_plain(TimestampMs(1), None, Some(&vec![0; 8 << 20]));
+    let mut bytes = builder.finish();
+    // Frames that follow on each other are one stream.
+    let frame = bytes[HEADER_BYTES..].repeat(255);
+    bytes.extend(frame);
+    let length = i32::try_from(bytes.len() - 12).expect("a small batch").to_be_bytes();
+    bytes[8..12].copy_from_slice(&length);
+    Batch { partition, bytes: bytes.into() }
+}
+
+#[tokio::test]
+async fn a_batch_that_stands_for_gigabytes_is_named_and_what_follows_is_read() {
+    // Only ours: Kafka opens what it is sent, and refuses this; here it is the reader who must not be blown up.
+    let (bootstrap, _ours) = start().await;
+    let cluster = connect(bootstrap).await;
+    let topic = make_topic(&cluster, "bombed", 1).await;
+    let only = of(&topic, 0);
+    let mut producer = producer(&cluster, "bomber").await;
+    let mut batches = [
+        batch(only.clone(), numbered("before", 2), Compression::None),
+        bomb(only.clone()),
+        batch(only.clone(), numbered("after", 2), Compression::None),
+    ];
+    soon(producer.send(&mut batches)).await.unwrap();
+    soon(producer.end(true)).await.unwrap();
+    marked(&mut producer).await;
+    let mut reader = fetcher(&cluster, Isolation::ReadCommitted, &[(only.clone(), 0)]);
+    let (mut records, mut errors, mut next) = (Vec::new(), Vec::new(), Offset(0));
+    while next < Offset(5) {
+        let fetched = soon(reader.next()).await.unwrap();
+        next = fetched.next_offset;
+        for opened in fetched.open(16 << 20) {
+            match opened {
+                Ok(opened) => records.extend(opened.iter().map(|record| record.unwrap().offset)),
+                Err(error) => errors.push(error),
+            }
+        }
+    }
+    assert_eq!(records, [0, 1, 3, 4].map(Offset));
+    let reason = "batch decompresses to more than 16777216 bytes".to_owned();
+    assert_eq!(errors, [FetchError::Damaged { partition: only.clone(), offset: Offset(2), reason }]);
+    assert_eq!(errors[0].to_string(), format!("batch at offset 2 of {only}: batch decompresses to more than 16777216 bytes"));
 }
