@@ -7,6 +7,7 @@ mod calendar;
 mod cast;
 mod decimal;
 mod math;
+mod parse;
 mod text;
 mod time;
 
@@ -15,11 +16,13 @@ use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 
 pub(crate) use calendar::{civil_date, timestamp_text};
+pub(crate) use decimal::text as decimal_text;
 pub(crate) use text::Side;
 pub(crate) use time::{Part, Piece, date_format};
 
-/// One text value that a kernel makes has at most so many bytes; a row that would need more is a bad row.
-pub(crate) const TEXT_BYTES_MAX: usize = 64 * 1024;
+/// One text that a kernel makes is at most as long as a record may be; a row that would need more is a bad row. Without a bound, views over
+/// views that double a text would fill the memory.
+const TEXT_BYTES_MAX: usize = 1024 * 1024;
 
 /// A function of arrays of equal length. Same hash, same function, in every version.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +50,8 @@ pub(crate) enum Kernel {
     Repeat(usize),
     Replace,
     Position,
+    /// What `||` of the tree is compiled to.
+    Concat,
     ConcatWithSeparator,
     SplitIndex {
         delimiter: String,
@@ -83,6 +88,12 @@ pub(crate) enum Kernel {
     },
 
     ToText,
+    /// What CAST and TRY_CAST of the tree are compiled to; `safe` gives NULL where the other fails.
+    Cast {
+        safe: bool,
+    },
+    /// Floating numbers where they are compared.
+    Comparable,
     /// Timestamps of less precision: towards the past.
     Coarsen,
     /// Decimal quotient of the output's type.
@@ -93,7 +104,7 @@ pub(crate) enum Kernel {
     Coalesce,
 }
 
-pub(crate) use math::Unary;
+pub(crate) use math::{Unary, comparable_f32, comparable_f64};
 
 impl Kernel {
     /// The name in SQL, with the constant parameters; unique per function, so it is also what ids are made of.
@@ -109,6 +120,7 @@ impl Kernel {
             Self::Right(count) => format!("RIGHT[{count}]"),
             Self::Repeat(count) => format!("REPEAT[{count}]"),
             Self::Pad { side, length, with } => format!("PAD_{side:?}[{length}, {with:?}]"),
+            Self::Cast { safe } => if *safe { "TRY_CAST" } else { "CAST" }.to_owned(),
             Self::SplitIndex { delimiter, index } => format!("SPLIT_INDEX[{delimiter:?}, {index}]"),
             Self::Round(digits) => format!("ROUND[{digits}]"),
             Self::Extract(part) => format!("{part:?}").to_uppercase(),
@@ -131,6 +143,7 @@ impl Kernel {
             Self::Repeat(_)
                 | Self::Pad { .. }
                 | Self::Replace
+                | Self::Concat
                 | Self::ConcatWithSeparator
                 | Self::Abs
                 | Self::FloorTo(_)
@@ -149,7 +162,7 @@ impl Kernel {
                 text::unary(self, &arguments[0])
             }
             Self::Right(_) | Self::Pad { .. } | Self::Repeat(_) | Self::SplitIndex { .. } => text::unary(self, &arguments[0]),
-            Self::Replace | Self::Position | Self::ConcatWithSeparator | Self::StartsWith | Self::EndsWith => {
+            Self::Replace | Self::Position | Self::Concat | Self::ConcatWithSeparator | Self::StartsWith | Self::EndsWith => {
                 text::several(self, arguments)
             }
             Self::Abs | Self::Sign | Self::Floor | Self::Ceil | Self::Round(_) => math::number(self, &arguments[0]),
@@ -162,10 +175,12 @@ impl Kernel {
             Self::Difference { unit_milliseconds } => time::difference(&arguments[0], &arguments[1], *unit_milliseconds),
             Self::FromEpoch { unit_milliseconds } => time::from_epoch(&arguments[0], *unit_milliseconds),
             Self::ToText => cast::to_text(&arguments[0]),
+            Self::Comparable => Ok(math::comparable(&arguments[0])),
+            Self::Cast { safe } => cast::convert(&arguments[0], output, *safe),
             Self::Coarsen => cast::coarsen(&arguments[0], output),
             Self::Divide => decimal::divide(&arguments[0], &arguments[1], output),
             Self::NullIf => {
-                let equal = arrow::compute::kernels::cmp::eq(&arguments[0], &arguments[1])?;
+                let equal = arrow::compute::kernels::cmp::eq(&math::comparable(&arguments[0]), &math::comparable(&arguments[1]))?;
                 arrow::compute::nullif(&arguments[0], &equal)
             }
             Self::Coalesce => unreachable!("it is evaluated lazily by its own expression"),

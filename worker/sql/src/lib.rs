@@ -13,16 +13,19 @@
 //! case-sensitive; a name that is not a plain word stands in backticks. Functions: see `lower/functions.rs`.
 //!
 //! # Where answers differ from Flink's, none is a wrong number
-//! * Integer overflow, a CAST of a value that does not fit, and division of an integer or DECIMAL by zero fail for the row, which then goes to
-//!   the dead letters. Flink wraps the first, fails the job on the last. `TRY_CAST` gives NULL.
+//! * Integer overflow, a CAST of a value that does not fit, a DECIMAL of more than 38 digits, and division of an integer or DECIMAL by zero
+//!   fail for the row, which then goes to the dead letters. Flink wraps the first two, makes the third NULL, fails the job on the last.
+//!   `TRY_CAST` gives NULL.
 //! * `SUM` of an integer type is BIGINT, of FLOAT is DOUBLE; Flink keeps the type and overflows. `AVG` of an integer type, which in Flink
 //!   drops the fraction, is refused with advice. `AVG` and `SUM` of DECIMAL have Flink's types.
-//! * Types meet only where nothing is lost: no implicit casts between STRING and numbers, none that narrow into a sink's column. A constant
-//!   text beside a date or time is read as one.
+//! * Types meet where nothing is lost, and as in Flink where exact numbers meet FLOAT or DOUBLE: no implicit casts between STRING and
+//!   numbers, none that narrow into a sink's column. A constant text beside a date or time is read as one.
 //! * NaN equals itself and is greater than every number. -0.0 equals 0.0.
 //! * The session time zone is UTC.
+//! * `CEIL(ts TO MONTH)` of a moment on the first day of a month is the next month (QUARTER and YEAR alike); Flink leaves out the hours.
+//! * A text that a function or `||` makes has at most 1 MiB.
 //! * `REGEXP…`, `SIMILAR TO`, `LIKE` with a pattern that is not constant, DATE_FORMAT patterns beyond `yyyy MM dd HH mm ss SSS`, and `CAST`
-//!   to CHAR(n) or VARCHAR(n) are refused.
+//!   to what would cut or fill (CHAR(n), VARCHAR(n), BINARY(n), TIMESTAMP(1)) are refused.
 //!
 //! # What cannot be streamed, or not yet, and is refused with a place and advice
 //! Joins and subqueries in expressions; GROUP BY without a window; ORDER BY, LIMIT, DISTINCT, UNION without ALL; OVER, SESSION, CUMULATE,

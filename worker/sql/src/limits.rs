@@ -17,6 +17,8 @@ pub struct Limits {
     pub expression_nodes: usize,
     /// Columns of one SELECT list or table.
     pub columns: usize,
+    /// Columns of all steps of all statements together: `*` names many at once.
+    pub step_columns: usize,
     /// Nodes of the plan.
     pub plan_nodes: usize,
     /// Ways from the sources to one sink: views over views multiply them.
@@ -37,6 +39,7 @@ impl Default for Limits {
             operators: 200,
             expression_nodes: 100_000,
             columns: 1_024,
+            step_columns: 200_000,
             plan_nodes: 2_000,
             paths: 1_000,
             windows_per_row: 1_000,

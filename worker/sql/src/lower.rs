@@ -18,7 +18,10 @@ mod conditions;
 mod functions;
 mod like;
 pub(crate) mod literals;
+mod names;
+mod numbers;
 mod suggest;
+mod texts;
 mod times;
 
 pub(crate) use aggregates::{AGGREGATES, AggregateCall};
@@ -28,17 +31,29 @@ pub(crate) use suggest::closest;
 pub(crate) struct Budget<'a> {
     pub(crate) limits: &'a Limits,
     nodes: Cell<usize>,
+    columns: Cell<usize>,
 }
 
 impl<'a> Budget<'a> {
     pub(crate) fn new(limits: &'a Limits) -> Self {
-        Self { limits, nodes: Cell::new(0) }
+        Self { limits, nodes: Cell::new(0), columns: Cell::new(0) }
+    }
+
+    /// A step of the query has so many columns.
+    pub(crate) fn spend_columns(&self, count: usize, at: Position) -> Result<(), PlanError> {
+        self.columns.set(self.columns.get() + count);
+        if self.columns.get() > self.limits.step_columns {
+            return Err(PlanError::new(at, format!("the steps of the query have more than {} columns together", self.limits.step_columns))
+                .hint("name the columns that are needed instead of *, or make several pipelines"));
+        }
+        Ok(())
     }
 
     fn spend(&self, at: Position) -> Result<(), PlanError> {
         self.nodes.set(self.nodes.get() + 1);
         if self.nodes.get() > self.limits.expression_nodes {
-            return Err(PlanError::new(at, format!("the query has more than {} operators and operands", self.limits.expression_nodes)));
+            return Err(PlanError::new(at, format!("the query has more than {} operators and operands", self.limits.expression_nodes))
+                .hint("make several pipelines"));
         }
         Ok(())
     }
@@ -162,7 +177,14 @@ impl<'a> Lowerer<'a> {
                 ("GROUPING SETS, CUBE and ROLLUP are not supported yet", "write one INSERT per grouping, or UNION ALL")
             }
             Expr::Prefixed { .. } => ("TABLE name stands only as an argument of TUMBLE and HOP", "write FROM TABLE(TUMBLE(TABLE t, …))"),
-            _ => ("this expression is not supported", "see the list of functions and operators"),
+            Expr::Overlay { .. } => ("OVERLAY is not supported yet", "write LEFT(…) || '…' || SUBSTRING(…)"),
+            Expr::Convert { .. } => ("CONVERT is not part of Flink SQL", "write CAST(… AS …)"),
+            Expr::Collate { .. } => ("texts are compared by their characters, COLLATE is not supported", "leave it out"),
+            Expr::Cast { .. } => ("this form of CAST is not part of Flink SQL", "write CAST(… AS type), or DATE_FORMAT(ts, '…')"),
+            _ => (
+                "this is not supported in an expression",
+                "there are columns, constants, operators, CASE, CAST, IN, LIKE, BETWEEN, IS and functions",
+            ),
         };
         self.error(expression, message).hint(hint)
     }
@@ -285,9 +307,13 @@ impl<'a> Lowerer<'a> {
             UnaryOperator::Minus => self.negate(operand),
             UnaryOperator::Plus => {
                 let scalar = self.lower(operand)?;
-                if scalar.data_type.is_numeric() { Ok(scalar) } else { Err(self.error(operand, "+ stands before a number")) }
+                if scalar.data_type.is_numeric() {
+                    Ok(scalar)
+                } else {
+                    Err(self.error(operand, "+ stands before a number").hint("leave it out"))
+                }
             }
-            _ => Err(self.error(operand, format!("operator {operator} is not supported"))),
+            _ => Err(self.error(operand, format!("operator {operator} is not supported")).hint("there are NOT and -")),
         }
     }
 }

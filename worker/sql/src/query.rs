@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use sqlparser::ast::{CreateView, Ident, ObjectName, Query, SetExpr, SetOperator, SetQuantifier, TableAliasColumnDef, TableObject, With};
+use sqlparser::ast::{
+    CreateTableOptions, CreateView, Ident, ObjectName, Query, SetExpr, SetOperator, SetQuantifier, TableAliasColumnDef, TableObject, With,
+};
 
 use crate::catalog::{Catalog, Table};
 use crate::error::{PlanError, Position};
@@ -13,7 +15,7 @@ use crate::lower::{Budget, closest};
 use crate::plan::SourceFrom;
 use crate::relation::Relation;
 use crate::scalar::{Scalar, common_type, widen};
-use crate::text::{Parsed, named_at, position, single};
+use crate::text::{Parsed, named_at, position, refuse_text, single};
 use crate::types;
 
 mod create;
@@ -30,8 +32,10 @@ pub(crate) struct Planner<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) limits: &'a Limits,
     pub(crate) budget: Budget<'a>,
-    /// Views and tables of the text itself.
+    /// Views and tables of the text itself, so far.
     named: BTreeMap<String, Arc<Relation>>,
+    /// Where the text makes a view or table, in all of it.
+    made_at: HashMap<&'a str, Position>,
     /// Topics read so far, so that two uses share one source.
     topics: RefCell<HashMap<String, Arc<Relation>>>,
     files: Vec<String>,
@@ -52,6 +56,7 @@ impl<'a> Planner<'a> {
             limits,
             budget: Budget::new(limits),
             named: BTreeMap::new(),
+            made_at: HashMap::new(),
             topics: RefCell::default(),
             files: Vec::new(),
             insertions: Vec::new(),
@@ -59,7 +64,8 @@ impl<'a> Planner<'a> {
     }
 
     /// Everything the text inserts, in its order.
-    pub(crate) fn run(mut self, statements: &[Parsed]) -> Result<Vec<Insertion>, PlanError> {
+    pub(crate) fn run(mut self, statements: &'a [Parsed]) -> Result<Vec<Insertion>, PlanError> {
+        self.made_at = statements.iter().filter_map(Parsed::makes).collect();
         for statement in statements {
             match statement {
                 Parsed::View(at, view) => self.create_view(view, *at)?,
@@ -83,6 +89,10 @@ impl<'a> Planner<'a> {
                 PlanError::new(at, "a view of a pipeline is neither MATERIALIZED nor replaced").hint("write CREATE VIEW name AS SELECT …")
             );
         }
+        if !is_plain(view) {
+            return Err(PlanError::new(named_at(name, at), "a view has a name, names of columns and a query, nothing else")
+                .hint("write CREATE VIEW name (columns) AS SELECT …; types come from the query"));
+        }
         let relation = self.query(&view.query, &Names::default(), named_at(name, at))?;
         let names = view.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>();
         let relation = self.renamed(relation, &names, named_at(name, at))?;
@@ -103,16 +113,17 @@ impl<'a> Planner<'a> {
         if names.is_empty() {
             return Ok(relation);
         }
+        names.iter().try_for_each(|name| refuse_text(name, at))?;
         if names.len() != relation.columns.len() {
             let message = format!("{} names for {} columns", names.len(), relation.columns.len());
-            return Err(PlanError::new(named_at(&names[0], at), message));
+            return Err(PlanError::new(named_at(&names[0], at), message).hint("name each column, or none"));
         }
         let columns = relation.columns.iter().enumerate();
         let named = names
             .iter()
             .zip(columns)
             .map(|(name, (index, column))| (name.value.clone(), Scalar::column(index, column.data_type.clone(), column.nullable)));
-        Relation::project(&relation, named.collect()).within(self.limits, at)
+        Relation::project(&relation, named.collect()).within(&self.budget, at)
     }
 
     /// The rows of a query.
@@ -197,7 +208,7 @@ impl<'a> Planner<'a> {
             .map(|branch| Ok((position(*branch, at), self.set_expression(branch, names, at)?)))
             .collect::<Result<Vec<_>, PlanError>>()?;
         let relations = self.aligned(relations)?;
-        Relation::union(relations).within(self.limits, at)
+        Relation::union(relations).within(&self.budget, at)
     }
 
     /// Branches of a union with the same number and types of columns; names are those of the first.
@@ -224,7 +235,7 @@ impl<'a> Planner<'a> {
             let named = branch.columns.iter().zip(&first.columns).zip(&wanted).enumerate().map(|(index, ((column, first), wanted))| {
                 (first.name.clone(), widen(Scalar::column(index, column.data_type.clone(), column.nullable), wanted))
             });
-            Relation::project(&branch, named.collect()).within(self.limits, at)
+            Relation::project(&branch, named.collect()).within(&self.budget, at)
         };
         branches.into_iter().map(align).collect()
     }
@@ -247,7 +258,7 @@ impl<'a> Planner<'a> {
             return Ok(Arc::clone(relation));
         }
         let table = self.topic(&ident.value, at)?;
-        let relation = Relation::source(SourceFrom::Topic(Arc::new(table.clone()))).within(self.limits, at)?;
+        let relation = Relation::source(SourceFrom::Topic(Arc::new(table.clone()))).within(&self.budget, at)?;
         self.topics.borrow_mut().insert(ident.value.clone(), Arc::clone(&relation));
         Ok(relation)
     }
@@ -258,6 +269,10 @@ impl<'a> Planner<'a> {
             Some(table) => table.validate().map(|()| table).map_err(|error| PlanError::new(at, error.to_string())),
             None => {
                 let known = self.catalog.tables.iter().map(|table| table.name.as_str()).chain(self.named.keys().map(String::as_str));
+                if let Some(made_at) = self.made_at.get(name) {
+                    return Err(PlanError::new(at, format!("{name} is made only in line {} of the query", made_at.line))
+                        .hint("a view reads what was made before it: move its statement further down, or that of what it reads up"));
+                }
                 let error = PlanError::new(at, format!("table {name} does not exist"));
                 Err(match closest(name, known) {
                     Some(close) => error.hint(format!("did you mean {close}?")),
@@ -266,6 +281,18 @@ impl<'a> Planner<'a> {
             }
         }
     }
+}
+
+/// Whether there is nothing in it that would be left out silently; a comment may be.
+fn is_plain(view: &CreateView) -> bool {
+    view.options == CreateTableOptions::None
+        && view.cluster_by.is_empty()
+        && !view.secure
+        && !view.with_no_schema_binding
+        && !view.copy_grants
+        && view.to.is_none()
+        && view.params.is_none()
+        && view.columns.iter().all(|column| column.data_type.is_none() && column.options.is_none())
 }
 
 /// The names in `AS t (a, b)`.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, TimeUnit};
 
 use crate::error::{PlanError, Position};
-use crate::limits::Limits;
-use crate::lower::AggregateCall;
+use crate::lower::{AggregateCall, Budget};
 use crate::plan::{SourceFrom, Window, WindowInput};
 use crate::scalar::{Kind, Scalar};
 
 /// Relations above each other, so that walking them is bounded.
 const HEIGHT_MAX: usize = 500;
+
+/// Filters above each other become one as long as it has so few conditions: each of a chain copies those below it.
+const MERGED_CONDITIONS_MAX: usize = 1_000;
 
 /// Rows and what is known of them.
 #[derive(Debug)]
@@ -107,7 +109,8 @@ impl Relation {
     }
 
     /// Refuses what would multiply rows or nest without end.
-    pub(crate) fn within(self, limits: &Limits, at: Position) -> Result<Arc<Self>, PlanError> {
+    pub(crate) fn within(self, budget: &Budget<'_>, at: Position) -> Result<Arc<Self>, PlanError> {
+        let limits = budget.limits;
         if self.paths > limits.paths {
             return Err(PlanError::new(at, format!("views over views repeat a source more than {} times here", limits.paths)));
         }
@@ -117,6 +120,7 @@ impl Relation {
         if self.columns.len() > limits.columns {
             return Err(PlanError::new(at, format!("{} columns, more than {}", self.columns.len(), limits.columns)));
         }
+        budget.spend_columns(self.columns.len(), at)?;
         Ok(Arc::new(self))
     }
 
@@ -137,7 +141,9 @@ impl Relation {
     pub(crate) fn filter(input: &Arc<Self>, predicate: Scalar) -> Self {
         let columns = input.columns.clone();
         match &input.kind {
-            RelationKind::Filter { input: below, predicate: earlier } => {
+            RelationKind::Filter { input: below, predicate: earlier }
+                if conditions(earlier).len() + conditions(&predicate).len() <= MERGED_CONDITIONS_MAX =>
+            {
                 let predicate = Scalar::logic(true, [earlier.clone(), predicate]);
                 return Self::new(RelationKind::Filter { input: Arc::clone(below), predicate }, columns);
             }
@@ -246,14 +252,18 @@ impl Relation {
     }
 }
 
+/// The conditions of a conjunction.
+fn conditions(predicate: &Scalar) -> &[Scalar] {
+    match &predicate.kind {
+        Kind::Logic { all: true, operands } => operands,
+        _ => std::slice::from_ref(predicate),
+    }
+}
+
 /// The conditions of a conjunction that `below` can express there, and the others.
 fn split(predicate: &Scalar, below: &impl Fn(&Scalar) -> Option<Scalar>) -> (Option<Scalar>, Option<Scalar>) {
-    let conditions = match &predicate.kind {
-        Kind::Logic { all: true, operands } => operands.as_slice(),
-        _ => std::slice::from_ref(predicate),
-    };
     let (mut moved, mut rest) = (Vec::new(), Vec::new());
-    for condition in conditions {
+    for condition in conditions(predicate) {
         let overtakes = !rest.is_empty() && condition.is_fallible();
         match below(condition).filter(|_| !overtakes) {
             Some(condition) => moved.push(condition),

@@ -277,6 +277,7 @@ impl Scalar {
             Kind::Arithmetic { .. } | Kind::Negate(_) => !self.data_type.is_floating(),
             Kind::Cast { operand, safe, .. } => !safe && !coerce::always_fits(&operand.data_type, &self.data_type),
             Kind::Call { kernel, .. } => kernel.is_fallible(),
+            Kind::Concat(..) => true,
             _ => false,
         };
         itself || self.children().into_iter().any(Self::is_fallible)

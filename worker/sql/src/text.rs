@@ -35,9 +35,18 @@ pub(crate) fn parts(name: &ObjectName) -> Option<Vec<&Ident>> {
 /// A name of one part, which all names of tables, views and functions are.
 pub(crate) fn single(name: &ObjectName, at: Position) -> Result<&Ident, PlanError> {
     match parts(name).as_deref() {
-        Some([ident]) => Ok(ident),
+        Some([ident]) => refuse_text(ident, at).map(|()| *ident),
         _ => Err(PlanError::new(at, format!("{name} has several parts"))
             .hint(format!("there are no databases here: a table whose name has dots is written `{}`", unquoted(name)))),
+    }
+}
+
+/// Refuses a text where a name belongs: the parser takes `carrier 'x'` for `carrier AS x`, and Flink does not.
+pub(crate) fn refuse_text(name: &Ident, at: Position) -> Result<(), PlanError> {
+    match name.quote_style {
+        Some('\'') => Err(PlanError::new(named_at(name, at), format!("'{}' is a text where a name belongs", name.value))
+            .hint(format!("write `{0}`, or {0} where it is a plain word", name.value))),
+        _ => Ok(()),
     }
 }
 

@@ -3,11 +3,23 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
-use arrow::compute::cast;
+use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, TimeUnit};
 use arrow::error::ArrowError;
 
 use super::calendar::{nanos, timestamp_text};
+use super::{decimal, parse};
+
+/// CAST to `output`: a value that has none there is NULL where `safe`, else an error.
+pub(super) fn convert(argument: &ArrayRef, output: &DataType, safe: bool) -> Result<ArrayRef, ArrowError> {
+    match (argument.data_type(), output) {
+        (DataType::Utf8, output) if *output != DataType::Binary => parse::parse(argument, output, safe),
+        (DataType::Float32 | DataType::Float64, DataType::Decimal128(..)) => decimal::from_floating(argument, output, safe),
+        (DataType::Decimal128(..), DataType::Float32 | DataType::Float64) => decimal::to_floating(argument, output),
+        (from, to) if from == to => decimal::checked(Arc::clone(argument)),
+        _ => cast_with_options(argument, output, &CastOptions { safe, ..CastOptions::default() }),
+    }
+}
 
 /// CAST(… AS STRING): `TRUE`, `2013-01-01 10:00:00.000`, `1.0E10`.
 pub(super) fn to_text(argument: &ArrayRef) -> Result<ArrayRef, ArrowError> {

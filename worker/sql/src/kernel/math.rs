@@ -51,6 +51,24 @@ pub(super) fn binary(left: &ArrayRef, right: &ArrayRef, compute: fn(f64, f64) ->
     Ok(Arc::new(result))
 }
 
+/// Floating numbers in the one form of each that the kernels order as we say: they tell -0.0 from 0.0, and a NaN with a sign, which 0 / 0 is
+/// on some machines, is less than everything to them. Other types are as they are.
+pub(super) fn comparable(numbers: &ArrayRef) -> ArrayRef {
+    match numbers.data_type() {
+        DataType::Float64 => Arc::new(numbers.as_primitive::<Float64Type>().unary::<_, Float64Type>(comparable_f64)),
+        DataType::Float32 => Arc::new(numbers.as_primitive::<Float32Type>().unary::<_, Float32Type>(comparable_f32)),
+        _ => Arc::clone(numbers),
+    }
+}
+
+pub(crate) fn comparable_f64(value: f64) -> f64 {
+    if value.is_nan() { f64::NAN } else { value + 0.0 }
+}
+
+pub(crate) fn comparable_f32(value: f32) -> f32 {
+    if value.is_nan() { f32::NAN } else { value + 0.0 }
+}
+
 /// Functions that keep the type of their argument.
 pub(super) fn number(kernel: &Kernel, argument: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     match argument.data_type() {
@@ -104,10 +122,10 @@ fn integer<T: ArrowPrimitiveType>(
     Ok(Arc::new(result))
 }
 
-/// Half away from zero, on the digits that are printed: 1.005 to two digits is 1.01, as with Java's `BigDecimal.valueOf`.
+/// Half away from zero, on the digits that are printed: 1.005 to two digits is 1.01, as with Java's `BigDecimal.valueOf`, which has no -0.0.
 fn round(value: f64, digits: u32) -> f64 {
     if !value.is_finite() || value.fract() == 0.0 {
-        return value;
+        return value + 0.0;
     }
     let text = value.abs().to_string();
     let Some((whole, fraction)) = text.split_once('.') else { return value };
@@ -121,7 +139,7 @@ fn round(value: f64, digits: u32) -> f64 {
     }
     let point = kept.len() - digits;
     let rounded = format!("{}.{}", String::from_utf8_lossy(&kept[..point]), String::from_utf8_lossy(&kept[point..]));
-    rounded.parse::<f64>().map_or(value, |rounded| rounded.copysign(value))
+    rounded.parse::<f64>().map_or(value, |rounded| rounded.copysign(value) + 0.0)
 }
 
 fn increment(digits: &mut Vec<u8>) {
@@ -155,5 +173,6 @@ mod tests {
             assert_eq!(round(value, digits), expected, "{value} to {digits}");
         }
         assert!(round(f64::NAN, 2).is_nan());
+        assert!([-0.0, -0.4].into_iter().all(|value| round(value, 0).is_sign_positive()));
     }
 }

@@ -7,6 +7,9 @@ use arrow::error::ArrowError;
 
 use super::{Kernel, TEXT_BYTES_MAX, failed};
 
+/// All texts of one array.
+const BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// Which end of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Side {
@@ -21,11 +24,14 @@ pub(super) fn unary(kernel: &Kernel, argument: &ArrayRef) -> Result<ArrayRef, Ar
         let length = |text: &str| i32::try_from(text.chars().count()).unwrap_or(i32::MAX);
         return Ok(Arc::new(texts.iter().map(|text| text.map(length)).collect::<Int32Array>()));
     }
-    let mut made = StringBuilder::with_capacity(texts.len(), texts.value_data().len());
+    let mut made = StringBuilder::new();
     for text in texts {
         match text {
             None => made.append_null(),
-            Some(text) => append(kernel, text, &mut made)?,
+            Some(text) => {
+                append(kernel, text, &mut made)?;
+                within_batch(&made)?;
+            }
         }
     }
     Ok(Arc::new(made.finish()))
@@ -52,6 +58,8 @@ fn append(kernel: &Kernel, text: &str, made: &mut StringBuilder) -> Result<(), A
             within_limit(text.len().saturating_mul(*count))?;
             made.append_value(text.repeat(*count));
         }
+        // An empty text has no parts at all (Flink, after commons-lang).
+        Kernel::SplitIndex { .. } if text.is_empty() => made.append_null(),
         Kernel::SplitIndex { delimiter, index } => made.append_option(text.split(delimiter.as_str()).nth(*index)),
         other => unreachable!("{other:?} is not a function of one text"),
     }
@@ -88,31 +96,38 @@ pub(super) fn several(kernel: &Kernel, arguments: &[ArrayRef]) -> Result<ArrayRe
         Kernel::Position => {
             Ok(Arc::new((0..rows).map(|row| pair(row).map(|(part, text)| character_position(text, part))).collect::<Int32Array>()))
         }
-        Kernel::Replace => {
-            let replaced = (0..rows).map(|row| match (pair(row), value(2, row)) {
-                (Some((text, from)), Some(to)) => replace(text, from, to).map(Some),
-                _ => Ok(None),
-            });
-            Ok(Arc::new(replaced.collect::<Result<StringArray, _>>()?))
-        }
-        Kernel::ConcatWithSeparator => {
-            let joined = (0..rows).map(|row| {
-                let Some(separator) = value(0, row) else { return Ok(None) };
-                let parts = (1..texts.len()).filter_map(|argument| value(argument, row)).collect::<Vec<_>>();
-                within_limit(parts.iter().map(|part| part.len() + separator.len()).sum())?;
-                Ok(Some(parts.join(separator)))
-            });
-            Ok(Arc::new(joined.collect::<Result<StringArray, ArrowError>>()?))
-        }
+        Kernel::Replace => each(rows, |row| match (pair(row), value(2, row)) {
+            (Some((text, from)), Some(to)) => replace(text, from, to).map(Some),
+            _ => Ok(None),
+        }),
+        Kernel::Concat => each(rows, |row| pair(row).map(|(left, right)| joined(&[left, right], "")).transpose()),
+        Kernel::ConcatWithSeparator => each(rows, |row| {
+            let Some(separator) = value(0, row) else { return Ok(None) };
+            let parts = (1..texts.len()).filter_map(|argument| value(argument, row)).collect::<Vec<_>>();
+            joined(&parts, separator).map(Some)
+        }),
         other => unreachable!("{other:?} is not a function of several texts"),
     }
 }
 
-fn replace(text: &str, from: &str, to: &str) -> Result<String, ArrowError> {
-    if from.is_empty() {
-        return Ok(text.to_owned());
+/// A text for each row.
+fn each(rows: usize, text: impl Fn(usize) -> Result<Option<String>, ArrowError>) -> Result<ArrayRef, ArrowError> {
+    let mut made = StringBuilder::new();
+    for row in 0..rows {
+        made.append_option(text(row)?);
+        within_batch(&made)?;
     }
-    let growth = to.len().saturating_sub(from.len()).saturating_mul(text.len() / from.len());
+    Ok(Arc::new(made.finish()))
+}
+
+fn joined(parts: &[&str], separator: &str) -> Result<String, ArrowError> {
+    within_limit(parts.iter().map(|part| part.len() + separator.len()).sum())?;
+    Ok(parts.join(separator))
+}
+
+/// As in Java, an empty text stands before, between and behind all characters.
+fn replace(text: &str, from: &str, to: &str) -> Result<String, ArrowError> {
+    let growth = to.len().saturating_sub(from.len()).saturating_mul(text.len() / from.len().max(1) + 1);
     if text.len().saturating_add(growth) > TEXT_BYTES_MAX {
         within_limit(text.len().saturating_add(to.len().saturating_mul(text.matches(from).count())))?;
     }
@@ -129,8 +144,17 @@ fn limited(text: String) -> Result<String, ArrowError> {
 }
 
 fn within_limit(bytes: usize) -> Result<(), ArrowError> {
-    if bytes > TEXT_BYTES_MAX {
-        return Err(failed(format!("the text would have {bytes} bytes, more than {TEXT_BYTES_MAX}")));
+    within(bytes, TEXT_BYTES_MAX)
+}
+
+fn within(bytes: usize, most: usize) -> Result<(), ArrowError> {
+    if bytes > most {
+        return Err(failed(format!("the text would have {bytes} bytes, more than {most}")));
     }
     Ok(())
+}
+
+/// Few rows of the batch have an answer where all together have not: whoever evaluates takes a part of it then.
+fn within_batch(made: &StringBuilder) -> Result<(), ArrowError> {
+    within(made.values_slice().len(), BATCH_BYTES_MAX)
 }

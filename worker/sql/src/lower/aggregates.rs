@@ -97,7 +97,9 @@ impl Lowerer<'_> {
         name: &str,
         function: AggregateFunction,
     ) -> Result<(AggregateFunction, Option<Argument<'e>>), PlanError> {
-        let FunctionArguments::List(list) = &call.args else { return Err(self.error(call, format!("{name} takes an argument"))) };
+        let FunctionArguments::List(list) = &call.args else {
+            return Err(self.error(call, format!("{name} takes an argument")).hint(format!("write {name}(x)")));
+        };
         if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) {
             return Err(self
                 .error(call, format!("{name}(DISTINCT …) is not supported yet"))
@@ -110,7 +112,10 @@ impl Lowerer<'_> {
             [FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))] if list.clauses.is_empty() => {
                 Ok((function, Some((self.lower(argument)?, argument))))
             }
-            _ => Err(self.error(call, format!("{name} takes one argument"))),
+            _ if function == AggregateFunction::Count => {
+                Err(self.error(call, "COUNT takes one argument").hint("write COUNT(*) for rows, COUNT(x) for values"))
+            }
+            _ => Err(self.error(call, format!("{name} takes one argument")).hint(format!("write {name}(x)"))),
         }
     }
 

@@ -25,7 +25,7 @@ impl Lowerer<'_> {
             BinaryOperator::Multiply => Arithmetic::Multiply,
             BinaryOperator::Divide => Arithmetic::Divide,
             BinaryOperator::Modulo => Arithmetic::Modulo,
-            other => return Err(self.error(left_at, format!("operator {other} is not supported"))),
+            other => return Err(self.error(left_at, format!("operator {other} is not supported")).hint("there are + - * / % and ||")),
         };
         let is_moment = |data_type: &DataType| matches!(data_type, DataType::Timestamp(..) | DataType::Date32);
         if is_moment(&left.data_type) || is_moment(&right.data_type) {
@@ -55,7 +55,11 @@ impl Lowerer<'_> {
             number if number.is_numeric() => {
                 Scalar { data_type: scalar.data_type.clone(), nullable: scalar.nullable, kind: Kind::Negate(Box::new(scalar)) }
             }
-            other => return Err(self.error(operand, format!("- stands before a number, this is {}", types::name(other)))),
+            other => {
+                return Err(self
+                    .error(operand, format!("- stands before a number, this is {}", types::name(other)))
+                    .hint("write -CAST(… AS DOUBLE)"));
+            }
         };
         fold(negative, self.at)
     }

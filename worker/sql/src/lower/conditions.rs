@@ -38,8 +38,11 @@ impl Lowerer<'_> {
         what: &str,
     ) -> Result<(Scalar, Scalar), PlanError> {
         let (left, right) = unify(left, right).map_err(|(left, right)| {
-            self.error(left_at, format!("{} and {} cannot be {what}", types::name(&left), types::name(&right)))
-                .hint("make them one type with CAST")
+            let error = self.error(left_at, format!("{} and {} cannot be {what}", types::name(&left), types::name(&right)));
+            error.hint(match (&left, &right) {
+                (DataType::Boolean, other) | (other, DataType::Boolean) if other.is_numeric() => "write a < b AND b < c for a < b < c",
+                _ => "make them one type with CAST",
+            })
         })?;
         Ok((fold(left, self.at(left_at))?, fold(right, self.at(right_at))?))
     }

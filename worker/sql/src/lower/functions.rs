@@ -1,115 +1,19 @@
-//! The scalar functions there are, and why others are not.
+//! The scalar functions there are.
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion_common::ScalarValue;
-use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, TrimWhereField};
+use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments};
 
-use super::aggregates::{aggregate_named, double};
-use super::{Lowerer, closest, concat};
+use super::aggregates::aggregate_named;
+use super::names::NOT_DETERMINISTIC;
+use super::{Lowerer, concat};
 use crate::error::PlanError;
 use crate::kernel::{Kernel, Part, Side, Unary, date_format};
-use crate::scalar::{Arithmetic, Kind, Scalar, cast, decimal, decimal_type, fold};
+use crate::scalar::{Arithmetic, Kind, Scalar, cast, fold};
 use crate::text::{position, single};
-use crate::types;
-
-/// Functions whose answer depends on when or where they run.
-const NOT_DETERMINISTIC: [&str; 18] = [
-    "NOW",
-    "CURRENT_TIMESTAMP",
-    "CURRENT_DATE",
-    "CURRENT_TIME",
-    "LOCALTIME",
-    "LOCALTIMESTAMP",
-    "CURRENT_ROW_TIMESTAMP",
-    "RAND",
-    "RANDOM",
-    "RAND_INTEGER",
-    "UUID",
-    "UNIX_TIMESTAMP",
-    "PROCTIME",
-    "CURRENT_WATERMARK",
-    "CURRENT_DATABASE",
-    "SYSDATE",
-    "GETDATE",
-    "USER",
-];
-
-const NAMES: [&str; 71] = [
-    "ABS",
-    "ACOS",
-    "ASIN",
-    "ATAN",
-    "ATAN2",
-    "BTRIM",
-    "CEIL",
-    "CEILING",
-    "CHARACTER_LENGTH",
-    "CHAR_LENGTH",
-    "COALESCE",
-    "CONCAT",
-    "CONCAT_WS",
-    "COS",
-    "DATE_FORMAT",
-    "DAYOFMONTH",
-    "DAYOFWEEK",
-    "DAYOFYEAR",
-    "DEGREES",
-    "ENDSWITH",
-    "EXP",
-    "FLOOR",
-    "HOUR",
-    "IF",
-    "IFNULL",
-    "INSTR",
-    "LEFT",
-    "LN",
-    "LOG10",
-    "LOG2",
-    "LOWER",
-    "LPAD",
-    "LTRIM",
-    "MINUTE",
-    "MOD",
-    "MONTH",
-    "NULLIF",
-    "PI",
-    "POSITION",
-    "POWER",
-    "QUARTER",
-    "RADIANS",
-    "REPEAT",
-    "REPLACE",
-    "REVERSE",
-    "RIGHT",
-    "ROUND",
-    "RPAD",
-    "RTRIM",
-    "SECOND",
-    "SIGN",
-    "SIN",
-    "SPLIT_INDEX",
-    "SQRT",
-    "STARTSWITH",
-    "SUBSTR",
-    "SUBSTRING",
-    "TAN",
-    "TIMESTAMPADD",
-    "TIMESTAMPDIFF",
-    "TO_DATE",
-    "TO_TIMESTAMP",
-    "TO_TIMESTAMP_LTZ",
-    "TRIM",
-    "UPPER",
-    "WEEK",
-    "YEAR",
-    "COUNT",
-    "SUM",
-    "AVG",
-    "MIN",
-];
 
 /// Padding, repetition and positions are at most so many characters.
-const LENGTH_MAX: i64 = 10_000;
+pub(super) const LENGTH_MAX: i64 = 10_000;
 
 impl Lowerer<'_> {
     pub(super) fn function(&self, call: &Function) -> Result<Scalar, PlanError> {
@@ -122,7 +26,8 @@ impl Lowerer<'_> {
             return self.aggregate(call, &name, function);
         }
         if call.filter.is_some() || call.null_treatment.is_some() || !call.within_group.is_empty() {
-            return Err(PlanError::new(at, format!("{name} is not an aggregate")));
+            return Err(PlanError::new(at, format!("{name} is not an aggregate"))
+                .hint("FILTER, IGNORE NULLS and WITHIN GROUP belong to COUNT, SUM, AVG, MIN and MAX at most"));
         }
         if NOT_DETERMINISTIC.contains(&name.as_str()) {
             return Err(PlanError::new(at, format!("{name} gives another answer when rows are read again after a crash"))
@@ -173,7 +78,7 @@ impl Lowerer<'_> {
                     all = fold(concat(all, text(argument)?), self.at(*argument))?;
                 }
                 return if rest.len() > self.budget.limits.operators {
-                    Err(self.error(call, "CONCAT has too many arguments"))
+                    Err(self.error(call, "CONCAT has too many arguments").hint("move parts of it into views"))
                 } else {
                     Ok(all)
                 };
@@ -196,13 +101,16 @@ impl Lowerer<'_> {
 
             ("ABS" | "SIGN", [operand]) => self.number_function(name, operand),
             ("ROUND", [operand]) => self.round(operand, 0),
-            ("ROUND", [operand, digits]) => {
-                let digits = self.length(digits, name)?;
-                self.round(operand, digits)
-            }
+            ("ROUND", [operand, digits]) => match self.constant_integer(digits, "the digits of ROUND are a constant whole number")? {
+                count @ 0..=38 => self.round(operand, i16::try_from(count).expect("at most 38")),
+                _ => {
+                    Err(self.error(*digits, "ROUND takes 0 to 38 digits").hint("write ROUND(x / 100, 0) * 100 for digits before the point"))
+                }
+            },
             ("MOD", [left, right]) => {
                 let (left_scalar, right_scalar) = (self.lower(left)?, self.lower(right)?);
-                super::arithmetic::combine(Arithmetic::Modulo, left_scalar, right_scalar).map_err(|message| self.error(*left, message))
+                super::arithmetic::combine(Arithmetic::Modulo, left_scalar, right_scalar)
+                    .map_err(|message| self.error(*left, message).hint("make both sides numbers with CAST"))
             }
             ("POWER", [base, exponent]) => Ok(Scalar::call(Kernel::Power, vec![float(base)?, float(exponent)?], Float64)),
             ("ATAN2", [y, x]) => Ok(Scalar::call(Kernel::Atan2, vec![float(y)?, float(x)?], Float64)),
@@ -255,94 +163,6 @@ impl Lowerer<'_> {
         fold(scalar?, position(call, self.at))
     }
 
-    fn no_such_function(&self, call: &Function, name: &str, arguments: usize) -> PlanError {
-        if NAMES.contains(&name) {
-            return self.error(call, format!("{name} does not take {arguments} arguments"));
-        }
-        let error = match name {
-            "TUMBLE" | "HOP" | "CUMULATE" | "SESSION" | "TUMBLE_START" | "TUMBLE_END" | "HOP_START" | "HOP_END" => {
-                return self
-                    .error(call, format!("{name} is a table function"))
-                    .hint("write FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end");
-            }
-            "CUBE" | "ROLLUP" | "GROUPING" => {
-                return self.error(call, "GROUPING SETS, CUBE and ROLLUP are not supported yet").hint("write one INSERT per grouping");
-            }
-            _ => self.error(call, format!("function {name} is not supported")),
-        };
-        match closest(name, NAMES.into_iter()) {
-            Some(close) => error.hint(format!("did you mean {close}?")),
-            None => error,
-        }
-    }
-
-    pub(super) fn position_of(&self, part: &Expr, whole: &Expr) -> Result<Scalar, PlanError> {
-        let text = |argument: &Expr| self.lower(argument).and_then(|scalar| self.text_operand(scalar, argument, "POSITION"));
-        fold(Scalar::call(Kernel::Position, vec![text(part)?, text(whole)?], DataType::Int32), self.at(part))
-    }
-
-    pub(super) fn substring(&self, whole: &Expr, operand: &Expr, from: Option<&Expr>, length: Option<&Expr>) -> Result<Scalar, PlanError> {
-        let scalar = self.lower(operand)?;
-        let scalar = self.text_operand(scalar, operand, "SUBSTRING")?;
-        let start = from.map_or(Ok(1), |from| self.length(from, "SUBSTRING"))?;
-        if start == 0 {
-            return Err(self.error(whole, "SUBSTRING counts characters from 1"));
-        }
-        let length = length.map(|length| self.length(length, "SUBSTRING")).transpose()?;
-        fold(Scalar::call(Kernel::Substring { start, length }, vec![scalar], DataType::Utf8), self.at(whole))
-    }
-
-    pub(super) fn trim(&self, side: Option<&TrimWhereField>, what: Option<&Expr>, operand: &Expr) -> Result<Scalar, PlanError> {
-        let scalar = self.lower(operand)?;
-        let scalar = self.text_operand(scalar, operand, "TRIM")?;
-        let side = match side {
-            None | Some(TrimWhereField::Both) => Side::Both,
-            Some(TrimWhereField::Leading) => Side::Leading,
-            Some(TrimWhereField::Trailing) => Side::Trailing,
-        };
-        let what_text = what.map_or(Ok(" ".to_owned()), |what| self.constant_text(what, "TRIM"))?;
-        let mut characters = what_text.chars();
-        match (characters.next(), characters.next()) {
-            (Some(character), None) => fold(Scalar::call(Kernel::Trim { side, character }, vec![scalar], DataType::Utf8), self.at(operand)),
-            _ => Err(self.error(operand, "TRIM takes away one character")),
-        }
-    }
-
-    fn number_function(&self, name: &str, operand: &Expr) -> Result<Scalar, PlanError> {
-        let scalar = self.lower(operand)?;
-        let data_type = scalar.data_type.clone();
-        let kernel = if name == "ABS" { Kernel::Abs } else { Kernel::Sign };
-        match &data_type {
-            DataType::Decimal128(..) if kernel == Kernel::Sign => {
-                Err(self.error(operand, "SIGN of DECIMAL is not supported").hint("write SIGN(CAST(x AS DOUBLE))"))
-            }
-            number if number.is_numeric() => Ok(Scalar::call(kernel, vec![scalar], data_type)),
-            other => Err(self.error(operand, format!("{name} takes a number, this is {}", types::name(other)))),
-        }
-    }
-
-    fn round(&self, operand: &Expr, digits: usize) -> Result<Scalar, PlanError> {
-        let scalar = self.lower(operand)?;
-        let data_type = scalar.data_type.clone();
-        let places =
-            i16::try_from(digits).ok().filter(|places| *places <= 38).ok_or_else(|| self.error(operand, "ROUND takes 0 to 38 digits"))?;
-        match &data_type {
-            integer if integer.is_integer() => Ok(scalar),
-            DataType::Float32 | DataType::Float64 => {
-                Ok(Scalar::call(Kernel::Round(u32::try_from(digits).expect("at most 38")), vec![scalar], data_type))
-            }
-            DataType::Decimal128(..) => {
-                let (precision, scale) = decimal(&data_type).expect("it is a decimal");
-                if places >= scale {
-                    return Ok(scalar);
-                }
-                let rounded = decimal_type((1 + precision - scale + places).min(38), places).expect("shorter than the argument");
-                Ok(cast(scalar, &rounded, false).expect("decimals are cast to decimals"))
-            }
-            other => Err(self.error(operand, format!("ROUND takes a number, this is {}", types::name(other)))),
-        }
-    }
-
     fn null_if(&self, left: &Expr, right: &Expr) -> Result<Scalar, PlanError> {
         let (left_scalar, right_scalar) = (self.lower(left)?, self.lower(right)?);
         let (left_scalar, right_scalar) = self.unified(left_scalar, left, right_scalar, right, "compared")?;
@@ -366,31 +186,8 @@ impl Lowerer<'_> {
         Ok(cast(scalar, to, true).expect("texts are cast to dates and times"))
     }
 
-    /// TO_TIMESTAMP_LTZ(number, 0 for seconds or 3 for milliseconds).
-    fn epoch_timestamp(&self, operand: &Expr, precision: &Expr) -> Result<Scalar, PlanError> {
-        let unit_milliseconds = match self.constant_integer(precision, "the precision is 0 (seconds) or 3 (milliseconds)")? {
-            0 => 1_000,
-            3 => 1,
-            _ => return Err(self.error(precision, "the precision is 0 (seconds) or 3 (milliseconds)")),
-        };
-        let scalar = self.lower(operand)?;
-        if !scalar.data_type.is_integer() {
-            return Err(self.error(operand, format!("TO_TIMESTAMP_LTZ takes whole numbers, this is {}", types::name(&scalar.data_type))));
-        }
-        let number = fold(crate::scalar::widen(scalar, &DataType::Int64), self.at(operand))?;
-        let output = DataType::Timestamp(TimeUnit::Millisecond, Some(types::UTC.into()));
-        Ok(Scalar::call(Kernel::FromEpoch { unit_milliseconds }, vec![number], output))
-    }
-
-    fn double(&self, operand: &Expr, name: &str) -> Result<Scalar, PlanError> {
-        let scalar = self.lower(operand)?;
-        let found = types::name(&scalar.data_type);
-        let double = double(scalar).ok_or_else(|| self.error(operand, format!("{name} takes a number, this is {found}")))?;
-        fold(double, self.at(operand))
-    }
-
     /// A constant count of characters.
-    fn length(&self, argument: &Expr, name: &str) -> Result<usize, PlanError> {
+    pub(super) fn length(&self, argument: &Expr, name: &str) -> Result<usize, PlanError> {
         let number = self.constant_integer(argument, &format!("this argument of {name} is a constant whole number"))?;
         match usize::try_from(number) {
             Ok(length) if number <= LENGTH_MAX => Ok(length),
@@ -406,7 +203,7 @@ impl Lowerer<'_> {
         }
     }
 
-    fn constant_text(&self, argument: &Expr, name: &str) -> Result<String, PlanError> {
+    pub(super) fn constant_text(&self, argument: &Expr, name: &str) -> Result<String, PlanError> {
         match self.lower(argument)?.as_literal() {
             Some(ScalarValue::Utf8(Some(text))) if (1..=100).contains(&text.len()) => Ok(text.clone()),
             _ => Err(self.error(argument, format!("this argument of {name} is a constant text of 1 to 100 bytes"))),

@@ -22,14 +22,20 @@ impl Lowerer<'_> {
         let escape = match escape.map(|escape| &escape.value) {
             None => None,
             Some(Value::SingleQuotedString(text)) if text.chars().count() == 1 => text.chars().next(),
-            Some(_) => return Err(self.error(pattern, "ESCAPE takes one character")),
+            Some(_) => return Err(self.error(pattern, "ESCAPE takes one character").hint("write LIKE '50!%' ESCAPE '!'")),
         };
         if text.chars().count() > PATTERN_CHARS_MAX {
-            return Err(self.error(pattern, format!("the pattern is longer than {PATTERN_CHARS_MAX} characters")));
+            return Err(self
+                .error(pattern, format!("the pattern is longer than {PATTERN_CHARS_MAX} characters"))
+                .hint("write several LIKE with AND or OR"));
         }
-        let pattern_text = escaped(text, escape)
-            .ok_or_else(|| self.error(pattern, "the escape character stands before something other than %, _ and itself"))?;
+        let pattern_text = escaped(text, escape).ok_or_else(|| {
+            self.error(pattern, "the escape character stands before something other than %, _ and itself")
+                .hint("double it where it stands for itself")
+        })?;
         let nullable = operand_scalar.nullable;
+        let probe = Kind::Like { operand: Box::new(Scalar::literal(ScalarValue::from(""))), pattern: pattern_text.clone(), negated };
+        fold(Scalar::boolean(probe, false), self.at(pattern))?;
         fold(Scalar::boolean(Kind::Like { operand: Box::new(operand_scalar), pattern: pattern_text, negated }, nullable), self.at(pattern))
     }
 }

@@ -17,7 +17,7 @@ impl Lowerer<'_> {
             Value::SingleQuotedString(text) => Ok(Scalar::literal(ScalarValue::from(text.as_str()))),
             Value::Boolean(truth) => Ok(Scalar::literal(ScalarValue::from(*truth))),
             Value::Null => Ok(Scalar::literal(ScalarValue::Null)),
-            Value::Placeholder(name) => Err(self.error(value, format!("there is no value for {name}"))),
+            Value::Placeholder(name) => Err(self.error(value, format!("there is no value for {name}")).hint("write the value itself")),
             _ => Err(self.error(value, "this kind of constant is not supported").hint("write 'text', 123, 1.5, TRUE or NULL")),
         }
     }
@@ -43,22 +43,25 @@ impl Lowerer<'_> {
     }
 }
 
-/// Integers are INT, then BIGINT, then DECIMAL; with a point DECIMAL; with an exponent DOUBLE.
+/// Integers are INT, then BIGINT, then DECIMAL; with digits after a point DECIMAL; with an exponent DOUBLE. As in Flink, `5.` is an INT, and
+/// all digits count for the precision of a DECIMAL, zeros too.
 pub(super) fn number(text: &str) -> Result<Scalar, String> {
-    if let Ok(value) = text.parse::<i32>() {
-        return Ok(Scalar::literal(ScalarValue::from(value)));
-    }
-    if let Ok(value) = text.parse::<i64>() {
-        return Ok(Scalar::literal(ScalarValue::from(value)));
-    }
     if text.contains(['e', 'E']) {
         let value = text.parse::<f64>().ok().filter(|value| value.is_finite());
         return value.map(|value| Scalar::literal(ScalarValue::from(value))).ok_or_else(|| format!("{text} is not a DOUBLE"));
     }
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if fraction.is_empty() {
+        if let Ok(value) = whole.parse::<i32>() {
+            return Ok(Scalar::literal(ScalarValue::from(value)));
+        }
+        if let Ok(value) = whole.parse::<i64>() {
+            return Ok(Scalar::literal(ScalarValue::from(value)));
+        }
+    }
     let digits = format!("{whole}{fraction}");
-    let significant = digits.trim_start_matches(['-', '0']).len().max(fraction.len()).max(1);
-    match (digits.parse::<i128>(), u8::try_from(significant), i8::try_from(fraction.len())) {
+    let count = digits.trim_start_matches('-').len();
+    match (digits.parse::<i128>(), u8::try_from(count), i8::try_from(fraction.len())) {
         (Ok(value), Ok(precision @ 1..=38), Ok(scale)) => Ok(Scalar::literal(ScalarValue::Decimal128(Some(value), precision, scale))),
         _ => Err(format!("{} has more than 38 digits", text.chars().take(50).collect::<String>())),
     }
@@ -120,7 +123,7 @@ fn simple(text: &str, field: &DateTimeField) -> Option<Span> {
     }
 }
 
-/// `d h:m:s` from the first field to the last.
+/// `d h:m:s` from the first field to the last; only the first may be as great as it likes.
 fn compound(text: &str, first: &DateTimeField, last: &DateTimeField) -> Option<Span> {
     let rank = |field: &DateTimeField| match field {
         DateTimeField::Day => Some(0),
@@ -136,12 +139,15 @@ fn compound(text: &str, first: &DateTimeField, last: &DateTimeField) -> Option<S
     }
     let mut milliseconds = 0_i64;
     for (field, part) in (first..=last).zip(parts) {
-        let amount = match field {
-            0 => unsigned(part)?.checked_mul(86_400_000)?,
-            1 => unsigned(part)?.checked_mul(3_600_000)?,
-            2 => unsigned(part)?.checked_mul(60_000)?,
-            _ => seconds(part)?,
+        let (amount, below) = match field {
+            0 => (unsigned(part)?.checked_mul(86_400_000)?, i64::MAX),
+            1 => (unsigned(part)?.checked_mul(3_600_000)?, 24 * 3_600_000),
+            2 => (unsigned(part)?.checked_mul(60_000)?, 60 * 60_000),
+            _ => (seconds(part)?, 60_000),
         };
+        if field > first && amount >= below {
+            return None;
+        }
         milliseconds = milliseconds.checked_add(amount)?;
     }
     Some(Span { months: 0, milliseconds })

@@ -6,7 +6,7 @@ use sqlparser::ast::{BinaryOperator, CastKind, CeilFloorKind, DateTimeField, Exp
 use super::{Lowerer, literals};
 use crate::error::PlanError;
 use crate::kernel::{Kernel, Part};
-use crate::scalar::{Scalar, cast, fold};
+use crate::scalar::{Scalar, cast, fold, widen};
 use crate::types;
 
 impl Lowerer<'_> {
@@ -91,21 +91,6 @@ impl Lowerer<'_> {
         fold(Scalar::call(kernel, vec![scalar], data_type), self.at(operand))
     }
 
-    fn round_number(&self, operand: &Expr, up: bool) -> Result<Scalar, PlanError> {
-        let scalar = self.lower(operand)?;
-        let data_type = scalar.data_type.clone();
-        match &data_type {
-            integer if integer.is_integer() => Ok(scalar),
-            DataType::Float32 | DataType::Float64 => {
-                let kernel = if up { Kernel::Ceil } else { Kernel::Floor };
-                fold(Scalar::call(kernel, vec![scalar], data_type), self.at(operand))
-            }
-            other => Err(self
-                .error(operand, format!("FLOOR and CEIL of {} are not supported", types::name(other)))
-                .hint("write FLOOR(CAST(x AS DOUBLE)), or FLOOR(ts TO HOUR)")),
-        }
-    }
-
     /// CAST and TRY_CAST.
     pub(super) fn cast(&self, whole: &Expr, kind: &CastKind, operand: &Expr, to: &sqlparser::ast::DataType) -> Result<Scalar, PlanError> {
         let safe = match kind {
@@ -115,8 +100,8 @@ impl Lowerer<'_> {
         };
         let text = to.to_string();
         let target = types::parse(&text).map_err(|error| self.error(operand, error.to_string()))?.data_type;
-        if target == DataType::Utf8 && text.contains('(') {
-            return Err(self.error(operand, format!("CAST to {text} would cut or fill the text")).hint("write LEFT(CAST(… AS STRING), n)"));
+        if let Some((does, instead)) = cuts(&text, &target) {
+            return Err(self.error(operand, format!("CAST to {text} would {does}")).hint(format!("write {instead}")));
         }
         let scalar = self.lower(operand)?;
         let from = scalar.data_type.clone();
@@ -160,6 +145,22 @@ impl Lowerer<'_> {
         fold(Scalar::call(Kernel::AddInterval { months: 0, milliseconds }, vec![scalar], data_type), self.at(operand))
     }
 
+    /// TO_TIMESTAMP_LTZ(number, 0 for seconds or 3 for milliseconds).
+    pub(super) fn epoch_timestamp(&self, operand: &Expr, precision: &Expr) -> Result<Scalar, PlanError> {
+        let unit_milliseconds = match self.constant_integer(precision, "the precision is 0 (seconds) or 3 (milliseconds)")? {
+            0 => 1_000,
+            3 => 1,
+            _ => return Err(self.error(precision, "the precision is 0 (seconds) or 3 (milliseconds)")),
+        };
+        let scalar = self.lower(operand)?;
+        if !scalar.data_type.is_integer() {
+            return Err(self.error(operand, format!("TO_TIMESTAMP_LTZ takes whole numbers, this is {}", types::name(&scalar.data_type))));
+        }
+        let number = fold(widen(scalar, &DataType::Int64), self.at(operand))?;
+        let output = DataType::Timestamp(TimeUnit::Millisecond, Some(types::UTC.into()));
+        Ok(Scalar::call(Kernel::FromEpoch { unit_milliseconds }, vec![number], output))
+    }
+
     fn unit(&self, unit: &Expr) -> Result<i64, PlanError> {
         let name = if let Expr::Identifier(name) = unit { name.value.to_ascii_uppercase() } else { String::new() };
         match name.as_str() {
@@ -170,6 +171,21 @@ impl Lowerer<'_> {
             "WEEK" => Ok(7 * 86_400_000),
             _ => Err(self.error(unit, "the unit is one of SECOND, MINUTE, HOUR, DAY, WEEK")),
         }
+    }
+}
+
+/// What a type does to values in Flink that ours does not, and what to write instead: lengths, and digits of a second that no unit counts.
+fn cuts(text: &str, target: &DataType) -> Option<(&'static str, &'static str)> {
+    let (name, parameter) = text.split_once('(').map_or((text, None), |(name, rest)| (name, Some(rest)));
+    let fixed = ["CHAR", "CHARACTER", "BINARY"].iter().any(|fixed| name.trim().eq_ignore_ascii_case(fixed));
+    match target {
+        DataType::Utf8 if fixed || parameter.is_some() => Some(("cut or fill the text", "LEFT(CAST(… AS STRING), n)")),
+        DataType::Binary if fixed || parameter.is_some() => Some(("cut or fill the bytes", "BYTES")),
+        DataType::Timestamp(unit, _) => {
+            let digits: u8 = parameter?.split(')').next()?.trim().parse().ok()?;
+            (digits != types::digits(*unit)).then_some(("cut digits of the second that we keep", "TIMESTAMP(0), (3), (6) or (9)"))
+        }
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
 use sqlparser::ast::{BinaryOperator, ColumnDef, ColumnOption, CreateTable, CreateTableOptions, Expr, SqlOption, Value};
 
 use super::Planner;
@@ -24,7 +25,7 @@ impl Planner<'_> {
         if create.query.is_some() || create.like.is_some() {
             return Err(PlanError::new(place, "CREATE TABLE AS and LIKE are not supported").hint("write CREATE VIEW, or name the columns"));
         }
-        if !create.constraints.is_empty() || create.partition_by.is_some() || create.comment.is_some() || create.or_replace {
+        if !is_plain(create) {
             return Err(PlanError::new(place, "keys, constraints, partitions and comments of tables are not supported")
                 .hint("write CREATE TABLE t (columns) WITH ('connector' = 'filesystem', 'path' = '…', 'format' = 'csv')"));
         }
@@ -32,7 +33,7 @@ impl Planner<'_> {
         let columns = create.columns.iter().map(|column| file_column(column, place)).collect::<Result<Vec<_>, _>>()?;
         let event_time = watermark.map(|watermark| self.event_time(watermark, &columns)).transpose()?;
         let table = options.file_table(name.value.clone(), columns, event_time)?;
-        let relation = Relation::source(SourceFrom::File(Arc::new(table))).within(self.limits, place)?;
+        let relation = Relation::source(SourceFrom::File(Arc::new(table))).within(&self.budget, place)?;
         self.define(name, at, relation)?;
         self.files.push(name.value.clone());
         Ok(())
@@ -61,9 +62,20 @@ impl Planner<'_> {
         let event_time = EventTime { column, watermark_delay_ms, idle_timeout_ms: 0 };
         match event_time_problem(columns, &event_time) {
             None => Ok(event_time),
-            Some(problem) => Err(PlanError::new(at, problem)),
+            Some(problem) => Err(wrong(&problem)),
         }
     }
+}
+
+/// Nothing but a name, columns and options: what else the parser knows would be left out silently, such as partitions, whose columns are not
+/// in the file.
+fn is_plain(create: &CreateTable) -> bool {
+    let plain = CreateTableBuilder::new(create.name.clone())
+        .columns(create.columns.clone())
+        .table_options(create.table_options.clone())
+        .temporary(create.temporary)
+        .if_not_exists(create.if_not_exists);
+    plain.build() == *create
 }
 
 fn file_column(column: &ColumnDef, at: Position) -> Result<Column, PlanError> {

@@ -91,11 +91,11 @@ impl Planner<'_> {
             let windows = WindowInput::Attached { start, end, window };
             Relation::aggregate(input, windows, grouping.keys.clone(), above.aggregates)
         });
-        let mut relation = relation.within(self.limits, at)?;
+        let mut relation = relation.within(&self.budget, at)?;
         if let Some(predicate) = above.having {
-            relation = Relation::filter(&relation, predicate).within(self.limits, at)?;
+            relation = Relation::filter(&relation, predicate).within(&self.budget, at)?;
         }
-        Relation::project(&relation, above.items).within(self.limits, at)
+        Relation::project(&relation, above.items).within(&self.budget, at)
     }
 }
 

@@ -48,7 +48,7 @@ impl Planner<'_> {
             };
             named.push((column.name.clone(), scalar));
         }
-        let relation = Relation::project(&relation, named).within(self.limits, place)?;
+        let relation = Relation::project(&relation, named).within(&self.budget, place)?;
         Ok(Insertion { at: place, table: Arc::new(table.clone()), relation })
     }
 }

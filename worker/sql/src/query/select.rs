@@ -12,7 +12,7 @@ use crate::error::{PlanError, Position};
 use crate::lower::{Lowerer, Scope};
 use crate::relation::{Relation, RelationColumn};
 use crate::scalar::Scalar;
-use crate::text::{parts, position};
+use crate::text::{parts, position, refuse_text};
 
 impl Planner<'_> {
     pub(super) fn select(&self, select: &Select, names: &Names<'_>, at: Position) -> Result<Arc<Relation>, PlanError> {
@@ -24,19 +24,20 @@ impl Planner<'_> {
             Some(condition) => {
                 let scope = Scope { relation: &relation, qualifier: qualifier.clone() };
                 let predicate = Lowerer::new(&self.budget, &scope, "WHERE", position(condition, at)).condition(condition)?;
-                Relation::filter(&relation, predicate).within(self.limits, at)?
+                Relation::filter(&relation, predicate).within(&self.budget, at)?
             }
         };
         let scope = Scope { relation: &relation, qualifier };
         let lowerer = Lowerer::new(&self.budget, &scope, "SELECT", at).with_aggregates();
         let items = self.items(&select.projection, &lowerer, at)?;
-        let having = select.having.as_ref().map(|having| lowerer.condition(having)).transpose()?;
+        let own_names = |error| about_own_names(error, &select.projection);
+        let having = select.having.as_ref().map(|having| lowerer.condition(having)).transpose().map_err(own_names)?;
         let (aggregates, named) = lowerer.into_found();
-        match self.grouping(&select.group_by, &scope, at)? {
+        match self.grouping(&select.group_by, &scope, at).map_err(own_names)? {
             Some(grouping) => self.aggregated(&relation, grouping, Aggregation { aggregates, items, having, named }, at),
             None if !aggregates.is_empty() => Err(unbounded(at, "an aggregate over all rows")),
             None if having.is_some() => Err(PlanError::new(at, "HAVING without GROUP BY").hint("write WHERE")),
-            None => Relation::project(&relation, items).within(self.limits, at),
+            None => Relation::project(&relation, items).within(&self.budget, at),
         }
     }
 
@@ -49,7 +50,8 @@ impl Planner<'_> {
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
                     let qualifier = lowerer.scope.qualifier.as_ref();
                     if !parts(name).is_some_and(|parts| matches!(parts.as_slice(), [ident] if Some(&ident.value) == qualifier)) {
-                        return Err(PlanError::new(position(name, at), format!("{name} is not in FROM")));
+                        let error = PlanError::new(position(name, at), format!("{name} is not in FROM"));
+                        return Err(error.hint(format!("write {}.*", qualifier.map_or("t", String::as_str))));
                     }
                     items.extend(all_columns(lowerer.scope.relation, options, at)?);
                 }
@@ -57,7 +59,10 @@ impl Planner<'_> {
                     let scalar = lowerer.expression(expression)?;
                     items.push((name_of(expression, items.len()), scalar));
                 }
-                SelectItem::ExprWithAlias { expr, alias } => items.push((alias.value.clone(), lowerer.expression(expr)?)),
+                SelectItem::ExprWithAlias { expr, alias } => {
+                    refuse_text(alias, position(expr, at))?;
+                    items.push((alias.value.clone(), lowerer.expression(expr)?));
+                }
                 _ => return Err(PlanError::new(position(item, at), "this is not supported in SELECT")),
             }
             if items.len() > self.limits.columns {
@@ -65,6 +70,18 @@ impl Planner<'_> {
             }
         }
         Ok(items)
+    }
+}
+
+/// An unknown column that is one of the names which SELECT gives: other clauses do not know them.
+fn about_own_names(error: PlanError, projection: &[SelectItem]) -> PlanError {
+    let given = projection.iter().find_map(|item| match item {
+        SelectItem::ExprWithAlias { alias, .. } if error.message == format!("column {} does not exist", alias.value) => Some(&alias.value),
+        _ => None,
+    });
+    match given {
+        Some(name) => error.hint(format!("{name} is a name that SELECT gives: write what it stands for")),
+        None => error,
     }
 }
 

@@ -52,7 +52,7 @@ impl Planner<'_> {
         let offset_ms = argument("OFFSET").map_or(Ok((0, at)), milliseconds)?.0.rem_euclid(slide_ms);
         let window = Window { size_ms, slide_ms, offset_ms };
         self.check_window(window, at)?;
-        Relation::assign(&data, time, window).within(self.limits, at)
+        Relation::assign(&data, time, window).within(&self.budget, at)
     }
 
     fn check_window(&self, window: Window, at: Position) -> Result<(), PlanError> {
@@ -61,7 +61,7 @@ impl Planner<'_> {
             return Err(PlanError::new(at, "the slide of HOP is longer than its size, so that rows would be left out").hint(HOP));
         }
         if window.size_ms > SIZE_MS_MAX {
-            return Err(PlanError::new(at, "the window is longer than 100 years"));
+            return Err(PlanError::new(at, "the window is longer than 100 years").hint("write INTERVAL '30' DAY"));
         }
         if window.size_ms / window.slide_ms > most {
             return Err(PlanError::new(at, format!("each row would be in more than {most} windows")).hint("take a longer slide"));
@@ -154,7 +154,7 @@ fn length(argument: &Expr, at: Position, usage: &str) -> Result<(i64, Position),
 
 fn positive((milliseconds, at): (i64, Position)) -> Result<i64, PlanError> {
     if milliseconds < 1 {
-        return Err(PlanError::new(at, "the interval is not longer than zero"));
+        return Err(PlanError::new(at, "the interval is not longer than zero").hint("write INTERVAL '1' MINUTE"));
     }
     Ok(milliseconds)
 }

@@ -8,12 +8,13 @@ use datafusion_common::{Result, ScalarValue};
 use datafusion_expr::Operator;
 use datafusion_physical_expr::PhysicalExpr;
 use datafusion_physical_expr::expressions::{
-    BinaryExpr, CaseExpr, CastExpr, Column, IsNotNullExpr, IsNullExpr, LikeExpr, Literal, NegativeExpr, NotExpr, TryCastExpr, in_list,
+    BinaryExpr, CaseExpr, Column, IsNotNullExpr, IsNullExpr, LikeExpr, Literal, NegativeExpr, NotExpr, in_list,
 };
 
 use super::lazy::{Call, Logic};
 use super::{Arithmetic, Comparison, Kind, Scalar};
 use crate::expression::Expression;
+use crate::kernel::{Kernel, comparable_f32, comparable_f64};
 
 /// Compiles over the columns of `schema`.
 ///
@@ -29,6 +30,7 @@ pub(crate) fn compile(scalar: &Scalar, schema: &Schema, text: String) -> std::re
 
 fn physical(scalar: &Scalar, schema: &Schema) -> Result<Arc<dyn PhysicalExpr>> {
     let compile = |scalar: &Scalar| physical(scalar, schema);
+    let call = |kernel: Kernel, arguments| Call { kernel, arguments, data_type: scalar.data_type.clone(), nullable: scalar.nullable };
     let compile_all = |scalars: &[Scalar]| scalars.iter().map(compile).collect::<Result<Vec<_>>>();
     Ok(match &scalar.kind {
         Kind::Column(index) => Arc::new(Column::new(schema.field(*index).name(), *index)),
@@ -36,9 +38,11 @@ fn physical(scalar: &Scalar, schema: &Schema) -> Result<Arc<dyn PhysicalExpr>> {
         Kind::Arithmetic { operator, left, right } => {
             let binary = BinaryExpr::new(compile(left)?, arithmetic(*operator), compile(right)?);
             let computed: Arc<dyn PhysicalExpr> = Arc::new(binary.with_fail_on_overflow(true));
-            match computed.data_type(schema)? == scalar.data_type {
+            // The library lets a DECIMAL of 38 digits grow one more.
+            let may_grow = matches!(scalar.data_type, DataType::Decimal128(38, _));
+            match computed.data_type(schema)? == scalar.data_type && !may_grow {
                 true => computed,
-                false => Arc::new(CastExpr::new(computed, scalar.data_type.clone(), None)),
+                false => Arc::new(call(Kernel::Cast { safe: false }, vec![computed])),
             }
         }
         Kind::Compare { operator, left, right } => {
@@ -54,7 +58,7 @@ fn physical(scalar: &Scalar, schema: &Schema) -> Result<Arc<dyn PhysicalExpr>> {
         Kind::Negate(operand) => Arc::new(NegativeExpr::new(compile(operand)?)),
         Kind::IsNull { operand, negated: false } => Arc::new(IsNullExpr::new(compile(operand)?)),
         Kind::IsNull { operand, negated: true } => Arc::new(IsNotNullExpr::new(compile(operand)?)),
-        Kind::Concat(left, right) => Arc::new(BinaryExpr::new(compile(left)?, Operator::StringConcat, compile(right)?)),
+        Kind::Concat(left, right) => Arc::new(call(Kernel::Concat, vec![compile(left)?, compile(right)?])),
         Kind::Case { operand, branches, otherwise } => {
             let has_operand = operand.is_some();
             let when = |when: &Scalar| if has_operand { comparable(when, schema) } else { compile(when) };
@@ -63,41 +67,38 @@ fn physical(scalar: &Scalar, schema: &Schema) -> Result<Arc<dyn PhysicalExpr>> {
             Arc::new(CaseExpr::try_new(operand, branches, otherwise.as_deref().map(compile).transpose()?)?)
         }
         Kind::InList { operand, values, negated } => {
-            let values = values.iter().map(|value| Arc::new(Literal::new(positive_zero(value))) as Arc<dyn PhysicalExpr>).collect();
+            let values = values.iter().map(|value| Arc::new(Literal::new(comparable_constant(value))) as Arc<dyn PhysicalExpr>).collect();
             in_list(comparable(operand, schema)?, values, negated, schema)?
         }
         Kind::Like { operand, pattern, negated } => {
             let pattern = Arc::new(Literal::new(ScalarValue::from(pattern.as_str())));
             Arc::new(LikeExpr::new(*negated, false, compile(operand)?, pattern))
         }
-        Kind::Cast { operand, safe: false, .. } => Arc::new(CastExpr::new(compile(operand)?, scalar.data_type.clone(), None)),
-        Kind::Cast { operand, safe: true, .. } => Arc::new(TryCastExpr::new(compile(operand)?, scalar.data_type.clone())),
-        Kind::Call { kernel, arguments } => Arc::new(Call {
-            kernel: kernel.clone(),
-            arguments: compile_all(arguments)?,
-            data_type: scalar.data_type.clone(),
-            nullable: scalar.nullable,
-        }),
+        Kind::Cast { operand, safe, .. } => Arc::new(call(Kernel::Cast { safe: *safe }, vec![compile(operand)?])),
+        Kind::Call { kernel, arguments } => Arc::new(call(kernel.clone(), compile_all(arguments)?)),
     })
 }
 
-/// The kernels order floating numbers totally, so that -0.0 would differ from 0.0: adding 0.0 makes them one.
+/// The operand of a comparison; see [`Kernel::Comparable`].
 fn comparable(scalar: &Scalar, schema: &Schema) -> Result<Arc<dyn PhysicalExpr>> {
-    let zero = match scalar.data_type {
-        DataType::Float32 => ScalarValue::Float32(Some(0.0)),
-        DataType::Float64 => ScalarValue::Float64(Some(0.0)),
-        _ => return physical(scalar, schema),
-    };
+    if !scalar.data_type.is_floating() {
+        return physical(scalar, schema);
+    }
     match scalar.as_literal() {
-        Some(value) => Ok(Arc::new(Literal::new(positive_zero(value)))),
-        None => Ok(Arc::new(BinaryExpr::new(physical(scalar, schema)?, Operator::Plus, Arc::new(Literal::new(zero))))),
+        Some(value) => Ok(Arc::new(Literal::new(comparable_constant(value)))),
+        None => Ok(Arc::new(Call {
+            kernel: Kernel::Comparable,
+            arguments: vec![physical(scalar, schema)?],
+            data_type: scalar.data_type.clone(),
+            nullable: scalar.nullable,
+        })),
     }
 }
 
-fn positive_zero(value: &ScalarValue) -> ScalarValue {
+fn comparable_constant(value: &ScalarValue) -> ScalarValue {
     match value {
-        ScalarValue::Float32(Some(value)) => ScalarValue::Float32(Some(value + 0.0)),
-        ScalarValue::Float64(Some(value)) => ScalarValue::Float64(Some(value + 0.0)),
+        ScalarValue::Float32(Some(value)) => ScalarValue::Float32(Some(comparable_f32(*value))),
+        ScalarValue::Float64(Some(value)) => ScalarValue::Float64(Some(comparable_f64(*value))),
         other => other.clone(),
     }
 }

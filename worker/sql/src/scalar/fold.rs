@@ -7,22 +7,31 @@ use datafusion_common::ScalarValue;
 
 use super::{Kind, Scalar, compile};
 use crate::error::{PlanError, Position};
-use crate::kernel::TEXT_BYTES_MAX;
 
-/// The constant that an operator over constants is; anything else unchanged.
+/// Constants stand in plans, ids and errors.
+const CONSTANT_BYTES_MAX: usize = 64 * 1024;
+
+/// The constant that an operator over constants is; anything else unchanged. Constants in the operands' casts are computed too.
 ///
 /// # Errors
 /// The operator has no answer for these constants.
-pub(crate) fn fold(scalar: Scalar, at: Position) -> Result<Scalar, PlanError> {
+pub(crate) fn fold(mut scalar: Scalar, at: Position) -> Result<Scalar, PlanError> {
+    let is_cast = |child: &Scalar| matches!(&child.kind, Kind::Cast { operand, .. } if operand.as_literal().is_some());
+    for child in scalar.children_mut().into_iter().filter(|child| is_cast(child)) {
+        *child = fold(child.clone(), at)?;
+    }
     let children = scalar.children();
     if children.is_empty() || children.iter().any(|child| child.as_literal().is_none()) {
         return Ok(scalar);
     }
     let text = |scalar: &Scalar| scalar.text(&|index| format!("#{index}"));
-    let value = evaluate(&scalar).map_err(|reason| PlanError::new(at, format!("{} has no value: {reason}", text(&scalar))))?;
+    let value = evaluate(&scalar).map_err(|reason| {
+        let what = text(&scalar);
+        PlanError::new(at, if reason.starts_with(&what) { reason } else { format!("{what} has no value: {reason}") })
+    })?;
     match &value {
-        ScalarValue::Utf8(Some(long)) if long.len() > TEXT_BYTES_MAX => {
-            Err(PlanError::new(at, format!("a constant text has {} bytes, more than {TEXT_BYTES_MAX}", long.len())))
+        ScalarValue::Utf8(Some(long)) if long.len() > CONSTANT_BYTES_MAX => {
+            Err(PlanError::new(at, format!("a constant text has {} bytes, more than {CONSTANT_BYTES_MAX}", long.len())))
         }
         _ => Ok(Scalar { nullable: value.is_null(), data_type: scalar.data_type, kind: Kind::Literal(value) }),
     }

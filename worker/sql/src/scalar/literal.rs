@@ -3,7 +3,7 @@
 use arrow::datatypes::TimeUnit;
 use datafusion_common::ScalarValue;
 
-use crate::kernel::{civil_date, timestamp_text};
+use crate::kernel::{civil_date, decimal_text, timestamp_text};
 
 /// The constant as SQL; the same in every version.
 pub(super) fn text(value: &ScalarValue) -> String {
@@ -18,7 +18,7 @@ pub(super) fn text(value: &ScalarValue) -> String {
         ScalarValue::Int64(Some(value)) => value.to_string(),
         ScalarValue::Float32(Some(value)) => format!("{value:e}"),
         ScalarValue::Float64(Some(value)) => format!("{value:e}"),
-        ScalarValue::Decimal128(Some(value), _, scale) => decimal(*value, usize::try_from(*scale).unwrap_or(0)),
+        ScalarValue::Decimal128(Some(value), _, scale) => decimal_text(*value, usize::try_from(*scale).unwrap_or(0)),
         ScalarValue::Utf8(Some(value)) => format!("'{}'", value.replace('\'', "''")),
         ScalarValue::Binary(Some(value)) => value.iter().fold("x'".to_owned(), |text, byte| format!("{text}{byte:02x}")) + "'",
         ScalarValue::Date32(Some(days)) => {
@@ -38,13 +38,6 @@ pub(super) fn text(value: &ScalarValue) -> String {
 
 fn timestamp(value: i64, unit: TimeUnit) -> String {
     format!("TIMESTAMP '{}'", timestamp_text(value, unit))
-}
-
-fn decimal(value: i128, scale: usize) -> String {
-    let digits = format!("{:0width$}", value.unsigned_abs(), width = scale + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - scale);
-    let sign = if value < 0 { "-" } else { "" };
-    if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
 #[cfg(test)]

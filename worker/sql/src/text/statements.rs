@@ -19,6 +19,21 @@ pub(crate) enum Parsed {
     Table(Position, Box<CreateTable>, Option<Watermark>),
 }
 
+impl Parsed {
+    /// The name it makes known, and where.
+    pub(crate) fn makes(&self) -> Option<(&str, Position)> {
+        let (at, name) = match self {
+            Self::Insert(..) => return None,
+            Self::View(at, view) => (at, &view.name),
+            Self::Table(at, table, _) => (at, &table.name),
+        };
+        match super::parts(name)?.as_slice() {
+            [name] => Some((name.value.as_str(), *at)),
+            _ => None,
+        }
+    }
+}
+
 /// Splits and parses a text of statements separated by semicolons.
 pub(crate) fn parse(text: &str, limits: &Limits) -> Result<Vec<Parsed>, PlanError> {
     tokens::statements(text, limits)?.into_iter().map(|tokens| statement(tokens, limits)).collect()
@@ -31,6 +46,9 @@ fn statement(mut tokens: Vec<TokenWithSpan>, limits: &Limits) -> Result<Parsed, 
         Some(Token::Word(word)) if word.quote_style.is_none() => word.value.to_ascii_uppercase(),
         _ => String::new(),
     };
+    if word(0) == "WITH" && tokens.iter().any(|token| is_keyword(Some(token), Keyword::INSERT)) {
+        return Err(PlanError::new(at, "INSERT INTO stands before WITH").hint("write INSERT INTO topic WITH … SELECT …"));
+    }
     allow(at, &[word(0), word(1), word(2)])?;
     let begins_create = is_keyword(tokens.first(), Keyword::CREATE);
     let clause = if begins_create { watermark::take(&mut tokens)? } else { None };
@@ -56,7 +74,10 @@ fn allow(at: Position, words: &[String; 3]) -> Result<(), PlanError> {
     let refuse = |message: &str, hint: &str| Err(PlanError::new(at, message).hint(hint));
     match words.each_ref().map(String::as_str) {
         ["INSERT", "OVERWRITE", _] => refuse("INSERT OVERWRITE cannot be streamed", "write INSERT INTO"),
-        ["INSERT", ..] | ["CREATE", "TABLE" | "VIEW", _] | ["CREATE", "TEMPORARY", "TABLE" | "VIEW"] => Ok(()),
+        ["INSERT", ..]
+        | ["CREATE", "TABLE" | "VIEW", _]
+        | ["CREATE", "TEMPORARY", "TABLE" | "VIEW"]
+        | ["CREATE", "OR" | "MATERIALIZED", _] => Ok(()),
         ["SELECT" | "WITH" | "TABLE" | "VALUES" | "FROM", ..] => {
             refuse("the result of this query goes nowhere", "write INSERT INTO topic SELECT …, or CREATE VIEW name AS SELECT …")
         }
@@ -115,7 +136,11 @@ fn explain(error: &ParserError, here: Position, last: Position) -> PlanError {
         Some((message, place)) => (message, place_of(place).unwrap_or(last)),
         None => (text.as_str(), if text.contains("EOF") { last } else { here }),
     };
-    PlanError::new(at, lower_first(&message.replace("found: EOF", "found the end of the statement")))
+    let error = PlanError::new(at, lower_first(&message.replace("found: EOF", "found the end of the statement")));
+    match message.contains("after column definition") {
+        true => error.hint("a column is a name, a type and NOT NULL; what is computed or METADATA is selected in a view"),
+        false => error,
+    }
 }
 
 fn place_of(place: &str) -> Option<Position> {

@@ -16,7 +16,7 @@ pub(crate) fn statements(text: &str, limits: &Limits) -> Result<Vec<Vec<TokenWit
     let dialect = FlinkDialect::with_fuel(0);
     let tokens = Tokenizer::new(&dialect, text).tokenize_with_location().map_err(|error| {
         let at = from_location(error.location).unwrap_or(Position::START);
-        PlanError::new(at, lower_first(&error.message))
+        unclosed(&error.message, at)
     })?;
     let mut statements = vec![Vec::new()];
     let mut count = 0;
@@ -35,6 +35,10 @@ pub(crate) fn statements(text: &str, limits: &Limits) -> Result<Vec<Vec<TokenWit
                 return Err(PlanError::new(at, format!("\"{text}\" is neither a name nor a string"))
                     .hint(format!("a name is written `{text}`, a string '{text}'")));
             }
+            Token::SingleQuotedString(_) if follows_text(&statements) => {
+                return Err(PlanError::new(at, "two texts stand beside each other").hint("write one text, or join them with ||"));
+            }
+            Token::Char(char) => return Err(no_sign(*char, at)),
             _ => {}
         }
         count += 1;
@@ -46,6 +50,32 @@ pub(crate) fn statements(text: &str, limits: &Limits) -> Result<Vec<Vec<TokenWit
     statements.retain(|statement| !statement.is_empty());
     statements.iter().try_for_each(|statement| check_nesting(statement, limits))?;
     Ok(statements)
+}
+
+/// The tokenizer's few complaints in our words.
+fn unclosed(message: &str, at: Position) -> PlanError {
+    let (what, instead) = match message {
+        text if text.starts_with("Unterminated string") => ("the text is not closed", "write ' at its end; a ' within it is written ''"),
+        text if text.contains("multi-line comment") => ("the comment is not closed", "write */ at its end"),
+        text if text.contains("'`'") => ("the name is not closed", "write ` at its end"),
+        text => return PlanError::new(at, lower_first(text.trim_end_matches('.'))),
+    };
+    PlanError::new(at, what).hint(instead)
+}
+
+/// Whether the last token is a text: Flink joins two of them, and the parser would take the second for a name.
+fn follows_text(statements: &[Vec<TokenWithSpan>]) -> bool {
+    statements.last().and_then(|statement| statement.last()).is_some_and(|last| matches!(last.token, Token::SingleQuotedString(_)))
+}
+
+/// A character that no word or sign of SQL begins with.
+fn no_sign(char: char, at: Position) -> PlanError {
+    let error = PlanError::new(at, format!("{char} (U+{:04X}) has no meaning in SQL", u32::from(char)));
+    error.hint(match char {
+        '\u{2018}'..='\u{201b}' | '\u{b4}' => "a text is written with straight quotes: 'AA'",
+        '\u{201c}'..='\u{201f}' | '\u{ab}' | '\u{bb}' => "a text is written 'AA', a name `AA`",
+        _ => "leave it out; where it belongs to a name, put the name in backticks",
+    })
 }
 
 /// Where a token begins.

@@ -93,3 +93,19 @@ fn a_batch_and_its_rows_one_by_one_have_the_same_values() {
         assert_eq!(whole.slice(row, 1), one);
     }
 }
+
+/// Views that double a text thirty times would make a gigabyte of each byte.
+#[test]
+fn a_text_that_doubles_over_and_over_fails_for_its_row() {
+    let input = tables::table("rows", COLUMNS, &[], None);
+    let output = tables::table("out", "x STRING", &[], None);
+    let mut query = "CREATE VIEW v0 AS SELECT s AS x FROM `rows`;".to_owned();
+    for number in 1..30 {
+        query += &format!("CREATE VIEW v{number} AS SELECT x || x AS x FROM v{};", number - 1);
+    }
+    query += "INSERT INTO `out` SELECT x FROM v29";
+    let plan = plan(&query, &Catalog { tables: vec![input, output] }, &Limits::default()).unwrap_or_else(|error| panic!("{error}"));
+    let error = interpreter::run(&plan, &rows().slice(0, 1)).expect_err("a text of gigabytes");
+    assert!(error.reason.contains("bytes, more than"), "{error}");
+    assert!(interpreter::run(&plan, &rows().slice(1, 2)).is_ok(), "an empty text stays empty");
+}

@@ -260,3 +260,114 @@ fn the_greatest_expression_evaluates_on_a_small_stack() {
     let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024).spawn(evaluate).expect("a thread");
     assert_eq!(thread.join().expect("no overflow"), Ok(3));
 }
+
+/// A table as wide as the limits allow, which a `*` names at once.
+fn wide(text: &str) -> Result<(), String> {
+    let columns = (0..1_000).map(|number| format!("c{number} STRING")).collect::<Vec<_>>().join("; ");
+    let tables = vec![crate::tables::table("wide", &columns, &[], None), crate::tables::table("copy", &columns, &[], None)];
+    let catalog = streamwright_sql::Catalog { tables };
+    streamwright_sql::plan(text, &catalog, &streamwright_sql::Limits::default()).map(|_| ()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_star_over_and_over_is_refused_before_it_fills_the_memory() {
+    assert_eq!(wide("INSERT INTO copy SELECT * FROM wide"), Ok(()));
+    for repeated in
+        ["CREATE VIEW v{} AS SELECT * FROM wide;", "INSERT INTO copy SELECT * FROM wide;", "INSERT INTO copy (c1) SELECT c1 FROM wide;"]
+    {
+        let text = (0..SIZE / 50).map(|number| repeated.replace("{}", &number.to_string())).collect::<String>();
+        let error = wide(&text[..text.len().min(SIZE)]).expect_err(repeated);
+        assert!(error.contains("columns together"), "{repeated}: {error}");
+    }
+    let unions = format!("INSERT INTO copy SELECT * FROM wide{}", " UNION ALL SELECT * FROM wide".repeat(900));
+    assert!(wide(&unions).is_err());
+}
+
+#[test]
+fn filters_over_filters_are_planned_in_bounded_time() {
+    let mut text = "CREATE VIEW v0 AS SELECT delay AS a FROM flights;".to_owned();
+    for number in 1..240 {
+        text += &format!("CREATE VIEW v{number} AS SELECT a FROM v{} WHERE {}a<9;", number - 1, "a<9 AND ".repeat(55));
+    }
+    text += "INSERT INTO totals SELECT 'x', a FROM v239";
+    assert!(text.len() < SIZE);
+    let _ = soon("filters", &text);
+}
+
+#[test]
+fn statements_without_number_are_refused() {
+    let inserts = "INSERT INTO names SELECT carrier FROM flights;".repeat(1_990);
+    assert!(soon("inserts", &inserts).is_ok());
+    assert!(soon("more inserts", &filled("", "INSERT INTO names SELECT carrier FROM flights;", "")).is_err());
+    let distinct = filled("INSERT INTO names SELECT carrier FROM flights WHERE delay", " IS DISTINCT FROM delay", "");
+    assert!(soon("distinct chain", &distinct).is_err());
+    let distinct = filled("INSERT INTO names SELECT carrier FROM flights WHERE yes", " = yes IS DISTINCT FROM yes", "");
+    assert!(soon("mixed distinct chain", &distinct).is_err());
+}
+
+#[test]
+fn unusual_characters_are_refused_at_the_column_an_editor_shows() {
+    for (text, expected) in [
+        ("INSERT INTO names SELECT '\u{1f6eb}\u{301}', \0 FROM flights", "1:32: "),
+        ("\u{feff}INSERT INTO names SELECT carrier FROM flights", "1:1: "),
+        ("INSERT INTO names SELECT\r\n\tcarier FROM flights", "2:2: "),
+        ("INSERT INTO names SELECT\u{a0}carier FROM flights", "1:26: "),
+        ("INSERT INTO names SELECT `\u{202e}x\n` FROM flights", "1:26: column \\u{202e}x\\n does not exist"),
+        ("INSERT INTO names SELECT carrier\u{200b} FROM flights", "1:33: \\u{200b} (U+200B)"),
+    ] {
+        let error = planned(text).expect_err(text).to_string();
+        assert!(error.starts_with(expected), "{text:?}: {error}");
+        assert!(!error.contains(|char: char| char.is_control()), "{error:?}");
+    }
+    for opening in ["'", "`", "/*", "\"", "$$", "E'", "U&'", "X'", "N'", "q'", "'\\", "$a$"] {
+        let _ = soon(opening, &select(&filled(opening, "\0\u{301}ä", "")));
+    }
+}
+
+/// Different kinds of nesting inside each other, closed or cut off.
+#[test]
+fn mixed_nesting_does_not_take_exponential_time() {
+    let pairs = [
+        ("(", ")"),
+        ("(SELECT carrier FROM (", "))"),
+        ("SELECT * FROM (", ")"),
+        ("CASE WHEN (", ") THEN 1 END"),
+        ("CAST((", ") AS INT)"),
+        ("UPPER(", ")"),
+        ("f(a => (", "))"),
+        ("EXISTS (SELECT ", ")"),
+        ("x IN (", ")"),
+        ("x BETWEEN (", ") AND 1"),
+        ("TRIM(BOTH FROM (", "))"),
+        ("EXTRACT(YEAR FROM (", "))"),
+        ("POSITION((", ") IN 'x')"),
+        ("SUBSTRING((", ") FROM 1)"),
+        ("INTERVAL (", ") DAY"),
+        ("a[(", ")]"),
+        ("NOT (", ")"),
+        ("WITH a AS (", ") SELECT * FROM a"),
+        ("SELECT * FROM TABLE(TUMBLE((", "), DESCRIPTOR(departed), INTERVAL '1' HOUR))"),
+        ("SELECT carrier FROM flights JOIN (", ") ON 1 = 1"),
+        ("SELECT carrier FROM (flights) UNION ALL (", ")"),
+        ("COUNT(*) FILTER (WHERE (", "))"),
+        ("ARRAY[(", ")]"),
+        ("x::ARRAY<", ">"),
+    ];
+    let seeds: u64 = std::env::var("SW_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(200);
+    for seed in 0..seeds {
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) + 1;
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % below as u64).expect("small")
+        };
+        let few = [pairs[random(pairs.len())], pairs[random(pairs.len())], pairs[random(pairs.len())]];
+        let stack: Vec<(&str, &str)> = (0..random(97)).map(|_| few[random(few.len())]).collect();
+        let opened = stack.iter().map(|(opening, _)| *opening).collect::<String>();
+        let closed = stack.iter().rev().map(|(_, closing)| *closing).collect::<String>();
+        let middle = ["carrier", "SELECT carrier FROM flights", "", "1"][random(4)];
+        let closed = &closed[..if random(3) == 0 { random(closed.len() + 1) } else { closed.len() }];
+        let _ = soon(&format!("seed {seed}"), &format!("INSERT INTO names {}{opened}{middle}{closed}", ["", "SELECT "][random(2)]));
+    }
+}
