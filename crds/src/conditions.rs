@@ -314,9 +314,7 @@ pub fn reasons(kind: Kind, condition: ConditionType) -> &'static [Reason] {
         (Type::ClusterResolved, Kind::Topic) => &[Resolved, ClusterNotFound, NotAllowed],
         (Type::RetentionResolved, Kind::Topic) => &[Resolved, Default, PolicyNotFound, PolicyInvalid, ShrinkNotAllowed],
         (Type::QueryValid, Kind::Pipeline) => &[Planned, PlanError, QuerySourceNotFound],
-        (Type::DependenciesReady, Kind::Pipeline) => {
-            &[Resolved, TopicNotFound, SchemaMissing, ClusterNotFound, NotAllowed, ClusterNotReady, ObjectStoreRequired]
-        }
+        (Type::DependenciesReady, Kind::Pipeline) => &[Resolved, TopicNotFound, SchemaMissing, ClusterNotReady, ObjectStoreRequired],
         (Type::CheckpointHealthy, Kind::Pipeline) => &[Healthy, NotNeeded, FallingBehind, UploadFailing],
         _ => &[],
     }

@@ -1,6 +1,6 @@
 //! What the broker says of itself: for status, for metrics, and so that the next desired state can be built on it.
 
-use control::{ActualBroker, ActualTopic, BrokerStorage, Listener, ObjectStoreUse, StoreHealth};
+use control::{ActualBroker, ActualTopic, BrokerStorage, Listener, ObjectStoreUse, StoreHealth, VolumeHealth};
 use units::ByteCount;
 
 use crate::shared::Shared;
@@ -52,6 +52,11 @@ pub(crate) fn of(shared: &Shared) -> ActualBroker {
             capacity: ByteCount(stats.wal_bytes + stats.free_disk_bytes),
             used: ByteCount(stats.wal_bytes),
             free: ByteCount(stats.free_disk_bytes),
+            health: match stats.volume {
+                log::VolumeHealth::Healthy => VolumeHealth::Healthy,
+                log::VolumeHealth::Full => VolumeHealth::Full,
+                log::VolumeHealth::Failed(_) => VolumeHealth::Failed,
+            },
         },
         object_store: ObjectStoreUse { health, bytes: ByteCount(objects), bytes_at_risk: ByteCount(stats.at_risk_bytes) },
         topics,

@@ -43,6 +43,20 @@ pub struct BrokerStorage {
     pub used: ByteCount,
     /// Bytes free on it.
     pub free: ByteCount,
+    /// Whether it takes what is written.
+    pub health: VolumeHealth,
+}
+
+/// Whether a broker's volume takes what is written. What it holds is read in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum VolumeHealth {
+    /// It does.
+    #[default]
+    Healthy,
+    /// It is full: records are refused until there is room, then it goes on by itself.
+    Full,
+    /// A write failed, or another process has taken over: nothing is acknowledged until the broker starts anew.
+    Failed,
 }
 
 /// How the object store answers.

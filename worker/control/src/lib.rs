@@ -17,7 +17,7 @@ mod problem;
 mod table;
 mod topic;
 
-pub use broker::{ActualBroker, BrokerStorage, DesiredBroker, Listener, ObjectStoreUse, StoreHealth};
+pub use broker::{ActualBroker, BrokerStorage, DesiredBroker, Listener, ObjectStoreUse, StoreHealth, VolumeHealth};
 pub use layout::{InvalidLayout, Layout};
 pub use pipeline::{ActualPipeline, DesiredPipeline, InternalTopic, InternalUse, Life, Phase, SourceProgress, StartFrom};
 pub use problem::{PipelineProblem, PipelineReason, TopicProblem, TopicReason};

@@ -190,3 +190,31 @@ pub struct ActualPipeline {
     /// Each source, sorted by table.
     pub sources: Vec<SourceProgress>,
 }
+
+impl ActualPipeline {
+    /// One that was told `desired`, follows nothing yet, and has read and written nothing.
+    #[must_use]
+    pub fn new(desired: &DesiredPipeline, phase: Phase) -> Self {
+        Self {
+            pipeline: desired.pipeline.clone(),
+            generation: 0,
+            layout: desired.layout.clone(),
+            plan_hash: desired.plan_hash.clone(),
+            phase,
+            problem: None,
+            ready_replicas: 0,
+            lag: None,
+            watermark: None,
+            last_commit: None,
+            last_checkpoint: None,
+            state_bytes: ByteCount(0),
+            unfolded_bytes: ByteCount(0),
+            checkpoint_failing_since: None,
+            late_rows: 0,
+            dead_letters: 0,
+            rows_in: 0,
+            rows_out: 0,
+            sources: Vec::new(),
+        }
+    }
+}

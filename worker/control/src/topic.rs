@@ -145,8 +145,8 @@ pub struct ActualTopic {
     pub local_bytes: ByteCount,
     /// Bytes in sealed objects, all partitions.
     pub object_bytes: ByteCount,
-    /// Records between log start and log end, all partitions.
+    /// Offsets between log start and log end, all partitions: records, and the markers of transactions.
     pub records: u64,
-    /// Records appended since this incarnation started, all partitions: the difference of two reads is a rate.
+    /// Offsets given since this incarnation started, all partitions: the difference of two reads is a rate.
     pub records_appended: u64,
 }

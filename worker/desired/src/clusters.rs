@@ -1,6 +1,6 @@
 //! Which Cluster an object belongs to, whether it may, and what is told to its broker.
 
-use control::{ActualBroker, DesiredBroker, DesiredTopic, ObjectRef, ReleasedTopic, StoreHealth};
+use control::{ActualBroker, DesiredBroker, DesiredTopic, ObjectRef, ReleasedTopic, StoreHealth, VolumeHealth};
 use crds::{
     Cluster, ClusterRef, ClusterStatus, ConditionStatus, ConditionType, Kind, Reason, Timestamp,
     cluster::{BrokerStatus, ClusterStorage, ListenerStatus, NamespacesFrom, ObjectStoreStatus},
@@ -146,15 +146,9 @@ impl<'a> Clusters<'a> {
         let before = cluster.status.clone().unwrap_or_default();
         let actual = self.broker(name);
         let mut conditions = Conditions::new(Kind::Cluster, &cluster.metadata, now);
-        match actual {
-            Some(actual) if actual.ready => conditions.add(ConditionType::Ready, ConditionStatus::True, Reason::Available, "serving"),
-            Some(_) => conditions.add(
-                ConditionType::Ready,
-                ConditionStatus::False,
-                Reason::BrokerNotReady,
-                "the broker does not serve clients yet",
-            ),
-            None => conditions.add(ConditionType::Ready, ConditionStatus::False, Reason::BrokerNotReady, "there is no broker yet"),
+        match obstacle(actual) {
+            None => conditions.add(ConditionType::Ready, ConditionStatus::True, Reason::Available, "serving"),
+            Some(what) => conditions.add(ConditionType::Ready, ConditionStatus::False, Reason::BrokerNotReady, what),
         }
         if let Some(actual) = actual {
             let (holds, reason, message) = store_condition(actual.object_store.health);
@@ -162,6 +156,9 @@ impl<'a> Clusters<'a> {
             if actual.object_store.health == StoreHealth::RefusedNoConditionalWrites {
                 conditions.add_true(ConditionType::Stalled, Reason::StoreRefused, message);
             }
+        } else {
+            let message = "not known: there is no broker to ask";
+            conditions.add(ConditionType::ObjectStoreReady, ConditionStatus::Unknown, Reason::Unreachable, message);
         }
         let conditions = conditions.finish(&before.conditions);
         let mut status = actual.map_or(before.clone(), |actual| status(name, actual));
@@ -169,6 +166,19 @@ impl<'a> Clusters<'a> {
         status.conditions = conditions;
         let is_gone = is_deleted(&cluster.metadata);
         Report { kind: Kind::Cluster, object: name.clone(), status: Status::Cluster(status), findings: Vec::new(), is_gone }
+    }
+}
+
+/// Why a broker does not serve, or not all that is asked of it.
+fn obstacle(actual: Option<&ActualBroker>) -> Option<&'static str> {
+    let Some(actual) = actual else { return Some("there is no broker yet") };
+    match actual.storage.health {
+        _ if !actual.ready => Some("the broker does not serve clients yet"),
+        VolumeHealth::Healthy => None,
+        VolumeHealth::Full => Some(
+            "the broker's volume is full: records are refused, reads go on; shorten retention or enlarge the volume, and it goes on by itself",
+        ),
+        VolumeHealth::Failed => Some("a write to the broker's volume failed: nothing is acknowledged until it starts anew, reads go on"),
     }
 }
 

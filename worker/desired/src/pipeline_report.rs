@@ -131,38 +131,47 @@ fn running_verdict(pipeline: &ResolvedPipeline<'_>, running: &ActualPipeline) ->
 
 fn add_domain(pipeline: &ResolvedPipeline<'_>, now: Timestamp, conditions: &mut Conditions) {
     use ConditionType::{CheckpointHealthy, DependenciesReady, QueryValid};
-    match &pipeline.obstacle {
-        Some(Obstacle::Query(QueryProblem::Plan(finding)) | Obstacle::Invalid(finding)) => {
-            conditions.add(QueryValid, ConditionStatus::False, Reason::PlanError, placed(finding));
-        }
-        Some(Obstacle::Query(QueryProblem::Source(finding))) => {
-            conditions.add(QueryValid, ConditionStatus::False, Reason::QuerySourceNotFound, placed(finding));
-        }
-        Some(Obstacle::Query(QueryProblem::Table(reason, finding))) => {
-            conditions.add(QueryValid, ConditionStatus::Unknown, Reason::PlanError, "not planned: a table is missing");
-            conditions.add(DependenciesReady, ConditionStatus::False, *reason, placed(finding));
-        }
-        Some(Obstacle::Dependency(reason, finding)) => {
-            if pipeline.plan.is_some() {
-                conditions.add(QueryValid, ConditionStatus::True, Reason::Planned, "planned");
-            }
-            conditions.add(DependenciesReady, ConditionStatus::False, *reason, placed(finding));
-        }
-        Some(Obstacle::StateLoss(_)) | None if is_deleted(&pipeline.pipeline.metadata) => {}
-        Some(Obstacle::StateLoss(_)) => {
-            conditions.add(QueryValid, ConditionStatus::True, Reason::Planned, "planned; it does not run for what it would lose")
-        }
-        None => {
-            conditions.add(QueryValid, ConditionStatus::True, Reason::Planned, "planned");
-            conditions.add(DependenciesReady, ConditionStatus::True, Reason::Resolved, "every topic is there");
-        }
+    if is_deleted(&pipeline.pipeline.metadata) {
+        return;
     }
-    let Some((applied, running)) = pipeline.applied.as_ref().zip(pipeline.running) else { return };
+    let (query, dependencies) = query_and_dependencies(pipeline);
+    for (condition, (holds, reason, message)) in [(QueryValid, query), (DependenciesReady, dependencies)] {
+        conditions.add(condition, holds, reason, message);
+    }
+    let Some((applied, running)) = pipeline.applied.as_ref().zip(pipeline.running) else {
+        conditions.add(CheckpointHealthy, ConditionStatus::True, Reason::NotNeeded, "nothing runs yet");
+        return;
+    };
     let (holds, reason, message) = checkpoints(running, !applied.stateful.is_empty(), now);
     conditions.add(CheckpointHealthy, status_of(holds), reason, message);
     if running.dead_letters > 0 {
         let message = format!("rows that could not be read or computed are in topic {}", applied.desired.dead_letters);
         conditions.add_true(ConditionType::Degraded, Reason::RecordsDeadLettered, message);
+    }
+}
+
+type Aspect = (ConditionStatus, Reason, String);
+
+fn query_and_dependencies(pipeline: &ResolvedPipeline<'_>) -> (Aspect, Aspect) {
+    use ConditionStatus::{False, True, Unknown};
+    let is_planned = || (True, Reason::Planned, "planned".to_owned());
+    let unplanned = |why: &str| (Unknown, Reason::PlanError, format!("not planned: {why}"));
+    let unknown = || (Unknown, Reason::TopicNotFound, "not known: the query is not planned".to_owned());
+    match &pipeline.obstacle {
+        Some(Obstacle::Query(QueryProblem::Plan(finding)) | Obstacle::Invalid(finding)) => {
+            ((False, Reason::PlanError, placed(finding)), unknown())
+        }
+        Some(Obstacle::Query(QueryProblem::Source(finding))) => ((False, Reason::QuerySourceNotFound, placed(finding)), unknown()),
+        Some(Obstacle::Query(QueryProblem::Table(reason, finding))) => (unplanned("a table is missing"), (False, *reason, placed(finding))),
+        Some(Obstacle::Dependency(reason, finding)) => {
+            let query = if pipeline.plan.is_some() { is_planned() } else { unplanned("its Cluster cannot be asked") };
+            (query, (False, *reason, placed(finding)))
+        }
+        Some(Obstacle::StateLoss(_)) => {
+            let message = "planned; it does not run for what it would lose".to_owned();
+            ((True, Reason::Planned, message), (True, Reason::Resolved, "every topic that it names is there".into()))
+        }
+        None => (is_planned(), (True, Reason::Resolved, "every topic is there".into())),
     }
 }
 

@@ -120,7 +120,8 @@ impl<'a> ResolvedPipeline<'a> {
             Ok(cluster) => self.cluster = Some(cluster),
             Err(problem) => {
                 self.cluster = self.applied.as_ref().map(|applied| applied.cluster.clone());
-                self.obstacle = Some(Obstacle::Dependency(problem.reason, Finding::waiting(spec.field("clusterRef"), problem.message)));
+                let finding = Finding::waiting(spec.field("clusterRef"), problem.message);
+                self.obstacle = Some(Obstacle::Dependency(Reason::ClusterNotReady, finding));
                 return self;
             }
         }

@@ -41,6 +41,13 @@ pub(crate) fn report(_world: &World, topic: &ResolvedTopic<'_>, now: Timestamp) 
         Err(problem) => conditions.add(ConditionType::ClusterResolved, ConditionStatus::False, problem.reason, problem.message.clone()),
     }
     let mut findings: Vec<Finding> = verdict.finding.into_iter().collect();
+    if topic.effective.is_none() && !is_deleted(metadata) {
+        let (holds, message) = match topic.topic.spec.management_policy {
+            ManagementPolicy::Observe => (ConditionStatus::True, "not governed: managementPolicy is Observe"),
+            ManagementPolicy::Full => (ConditionStatus::Unknown, "not known: this object does not govern the topic yet"),
+        };
+        conditions.add(ConditionType::RetentionResolved, holds, Reason::Default, message);
+    }
     if let Some(effective) = &topic.effective {
         conditions.add(ConditionType::RetentionResolved, status_of(effective.is_resolved), effective.reason, effective.message.clone());
         if !effective.is_resolved {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use control::{ActualPipeline, DesiredPipeline, Phase, PipelineProblem};
-use units::{ByteCount, TimestampMs};
+use units::TimestampMs;
 
 /// The actual state, shared between whoever writes and whoever reads it.
 #[derive(Clone, Debug)]
@@ -14,27 +14,7 @@ pub(crate) struct Status(Arc<Mutex<ActualPipeline>>);
 
 impl Status {
     pub(crate) fn new(desired: &DesiredPipeline) -> Self {
-        Self(Arc::new(Mutex::new(ActualPipeline {
-            pipeline: desired.pipeline.clone(),
-            generation: 0,
-            layout: desired.layout.clone(),
-            plan_hash: desired.plan_hash.clone(),
-            phase: Phase::Starting,
-            problem: None,
-            ready_replicas: 0,
-            lag: None,
-            watermark: None,
-            last_commit: None,
-            last_checkpoint: None,
-            state_bytes: ByteCount(0),
-            unfolded_bytes: ByteCount(0),
-            checkpoint_failing_since: None,
-            late_rows: 0,
-            dead_letters: 0,
-            rows_in: 0,
-            rows_out: 0,
-            sources: Vec::new(),
-        })))
+        Self(Arc::new(Mutex::new(ActualPipeline::new(desired, Phase::Starting))))
     }
 
     /// A copy.

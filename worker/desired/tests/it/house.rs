@@ -354,43 +354,30 @@ fn reference(object: &Value) -> ObjectRef {
 }
 
 fn follow(desired: &DesiredPipeline) -> ActualPipeline {
-    ActualPipeline {
-        pipeline: desired.pipeline.clone(),
-        generation: desired.generation,
-        layout: desired.layout.clone(),
-        plan_hash: desired.plan_hash.clone(),
-        phase: match desired.life {
-            Life::Run => Phase::Running,
-            Life::Suspend => Phase::Suspended,
-            Life::Drain | Life::Stop => Phase::Stopped,
-        },
-        problem: None,
-        ready_replicas: 1,
-        lag: None,
-        watermark: None,
-        last_commit: None,
-        last_checkpoint: None,
-        state_bytes: ByteCount(0),
-        unfolded_bytes: ByteCount(0),
-        checkpoint_failing_since: None,
-        late_rows: 0,
-        dead_letters: 0,
-        rows_in: 0,
-        rows_out: 0,
-        sources: Vec::new(),
-    }
+    let phase = match desired.life {
+        Life::Run => Phase::Running,
+        Life::Suspend => Phase::Suspended,
+        Life::Drain | Life::Stop => Phase::Stopped,
+    };
+    ActualPipeline { generation: desired.generation, ready_replicas: 1, ..ActualPipeline::new(desired, phase) }
 }
 
-/// Every reason is one that the condition may have, and each condition speaks of a type once.
+/// Every reason is one that the condition may have, each condition speaks of a type once, and those that are not only there when true are
+/// always there, until the object leaves.
 fn check_vocabulary(report: &Report) {
     let mut seen = BTreeSet::new();
+    let is_only_there_when_true =
+        |condition: &ConditionType| matches!(condition, ConditionType::Reconciling | ConditionType::Stalled | ConditionType::Degraded);
     for condition in report.status.conditions() {
         let condition_type = ConditionType::ALL.iter().find(|known| condition.is(**known)).expect("a known type");
         let reason = Reason::ALL.iter().find(|known| known.as_str() == condition.reason).expect("a known reason");
         assert!(reasons(report.kind, *condition_type).contains(reason), "{} {condition_type} does not know {reason}", report.kind);
         assert!(seen.insert(*condition_type), "{condition_type} is there twice");
-        let only_true = matches!(condition_type, ConditionType::Reconciling | ConditionType::Stalled | ConditionType::Degraded);
-        assert!(!only_true || condition.status == ConditionStatus::True);
+        assert!(!is_only_there_when_true(condition_type) || condition.status == ConditionStatus::True);
     }
-    assert!(seen.contains(&ConditionType::Ready), "every object has Ready");
+    let reconciling = report.status.condition(ConditionType::Reconciling).map(|condition| condition.reason.as_str());
+    let always = ConditionType::ALL.iter().filter(|known| !is_only_there_when_true(known) && !reasons(report.kind, **known).is_empty());
+    for wanted in always.filter(|_| !matches!(reconciling, Some("Deleting" | "Draining"))) {
+        assert!(seen.contains(wanted), "{} {} has no {wanted}", report.kind, report.object);
+    }
 }

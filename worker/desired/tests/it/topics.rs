@@ -177,6 +177,31 @@ fn in_kubernetes_a_cluster_must_be_there_and_let_the_namespace_in() {
 }
 
 #[test]
+fn a_volume_that_takes_nothing_is_told_with_what_to_do() {
+    let mut house = House::process(&of("Cluster", "default", "{}"));
+    for (health, ready, words) in [
+        (control::VolumeHealth::Full, "False/BrokerNotReady", "is full"),
+        (control::VolumeHealth::Failed, "False/BrokerNotReady", "failed"),
+        (control::VolumeHealth::Healthy, "True/Available", "serving"),
+    ] {
+        house.world.brokers.get_mut(&object("default")).unwrap().storage.health = health;
+        house.look();
+        assert_eq!(house.ready(Kind::Cluster, "default"), ready);
+        let message = &house.condition(Kind::Cluster, "default", ConditionType::Ready).unwrap().message;
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+#[test]
+fn a_pipeline_whose_cluster_is_not_there_waits() {
+    let mut house = House::kubernetes(&of("Pipeline", "p", "{query: FROM a INTO b, clusterRef: {name: nowhere}}"));
+    house.look();
+    assert_eq!(house.ready(Kind::Pipeline, "p"), "False/DependencyMissing");
+    assert_eq!(house.says(Kind::Pipeline, "p", ConditionType::DependenciesReady), "False/ClusterNotReady");
+    assert_eq!(house.says(Kind::Pipeline, "p", ConditionType::QueryValid), "Unknown/PlanError");
+}
+
+#[test]
 fn in_a_process_any_cluster_means_the_one_broker() {
     let mut house = House::process(&of("Topic", "shop/orders", "{partitions: 1, clusterRef: {name: nowhere}}"));
     house.converge();
