@@ -1,4 +1,5 @@
-//! Keeps the house in order: the arrows between crates, a `//!` on every module, and no path of any machine in any file.
+//! Keeps the house in order: the arrows between crates, a `//!` on every module, fresh resource definitions, and no path of any machine in
+//! any file.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -120,6 +121,20 @@ fn every_module_says_what_it_is() {
         .filter(|path| !fs::read_to_string(path).expect("source is UTF-8").starts_with("//!"))
         .collect();
     assert!(silent.is_empty(), "modules without a leading `//!`: {silent:#?}");
+}
+
+#[test]
+fn the_definitions_beside_the_types_are_what_the_types_give() {
+    let folder = root().join("crds");
+    let written = crds::definition::files();
+    for (name, text) in &written {
+        let path = folder.join(name);
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == *text, "{} is stale: run `cargo run -p streamwright-crds --bin crdgen`", path.display());
+    }
+    let is_yaml = |path: &PathBuf| path.parent() == Some(&folder) && path.extension().is_some_and(|extension| extension == "yaml");
+    let committed: BTreeSet<_> = files().into_iter().filter(is_yaml).collect();
+    assert_eq!(committed, written.iter().map(|(name, _)| folder.join(name)).collect(), "every definition belongs to a kind");
 }
 
 #[test]

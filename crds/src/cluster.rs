@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::{Condition, Duration, LocalRef, Pod, Quantity};
+use crate::{Condition, Duration, LocalRef, Pod, Quantity, Version};
 
 /// Brokers as they shall be.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,13 +42,12 @@ use crate::{Condition, Duration, LocalRef, Pod, Quantity};
 )]
 pub struct ClusterSpec {
     /// Number of brokers. This version runs one.
-    #[serde(default = "one")]
+    #[serde(default = "crate::one_replica")]
     #[schemars(range(min = 1, max = 1024))]
     pub replicas: i32,
     /// Version of the data plane; absent = the operator's when the Cluster was made, kept since then (status.version).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64), regex(pattern = crate::VERSION_PATTERN))]
-    pub version: Option<String>,
+    pub version: Option<Version>,
     /// Where brokers answer; absent = one of type Internal, port 9092. Names and ports are unique.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
@@ -71,10 +70,6 @@ pub struct ClusterSpec {
     /// A Kafka (4.0 or newer) that exists already, instead of brokers of ours. Not served by this version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<External>,
-}
-
-fn one() -> i32 {
-    1
 }
 
 /// Where brokers answer.

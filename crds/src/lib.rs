@@ -21,9 +21,12 @@ pub mod reference;
 pub mod retention;
 pub mod schema;
 pub mod topic;
+pub mod version;
 
-/// What `spec.version` looks like.
-const VERSION_PATTERN: &str = r"^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$";
+/// The default of every `spec.replicas`.
+fn one_replica() -> i32 {
+    1
+}
 
 pub use cluster::{Cluster, ClusterSpec, ClusterStatus};
 pub use conditions::{Condition, ConditionStatus, ConditionType, Reason};
@@ -36,6 +39,7 @@ pub use reference::{ClusterRef, ConfigMapKeyRef, LocalRef};
 pub use retention::{Retention, RetentionPolicy, RetentionPolicyStatus};
 pub use schema::TopicSchema;
 pub use topic::{Topic, TopicSpec, TopicStatus};
+pub use version::Version;
 
 /// The time type of status, and the one that makes it.
 pub use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};

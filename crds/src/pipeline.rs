@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ClusterRef, Condition, ConfigMapKeyRef, Duration, LocalRef, Pod};
+use crate::{ClusterRef, Condition, ConfigMapKeyRef, Duration, LocalRef, Pod, Version};
 
 /// A query as it shall run.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +53,7 @@ pub struct PipelineSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query_from: Option<QueryFrom>,
     /// Number of pods; 0 = idle, state kept. This version runs at most one.
-    #[serde(default = "one")]
+    #[serde(default = "crate::one_replica")]
     #[schemars(range(min = 0, max = 1024))]
     pub replicas: i32,
     /// A last commit, then no pods; wins over replicas.
@@ -87,18 +87,13 @@ pub struct PipelineSpec {
     pub deletion_policy: PipelineDeletionPolicy,
     /// Version of the data plane; absent = the operator's when the Pipeline was made, kept since then (status.version).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64), regex(pattern = crate::VERSION_PATTERN))]
-    pub version: Option<String>,
+    pub version: Option<Version>,
     /// Secret for the Cluster's object store, in the Pipeline's own namespace; keys as in the Cluster's. Not served by this version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_credentials_secret_ref: Option<LocalRef>,
     /// Shape of the pipeline pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<Pod>,
-}
-
-fn one() -> i32 {
-    1
 }
 
 fn default_max_parallelism() -> i32 {

@@ -23,6 +23,7 @@ const FIELDS: &[&str] = &[
     "selfLink",
 ];
 
+/// All annotations of an object together, keys and values.
 const ANNOTATION_BYTES_MAX: usize = 256 << 10;
 
 pub(super) fn check(object: &Value, violations: &mut Vec<Violation>) {
@@ -36,8 +37,8 @@ pub(super) fn check(object: &Value, violations: &mut Vec<Violation>) {
     }
     check_name(metadata, &path.field("name"), violations);
     check_namespace(metadata, &path.field("namespace"), violations);
-    check_texts(metadata, "labels", &path, 63, violations);
-    check_texts(metadata, "annotations", &path, ANNOTATION_BYTES_MAX, violations);
+    check_texts(metadata, "labels", &path, violations);
+    check_texts(metadata, "annotations", &path, violations);
 }
 
 fn unknown(name: &str) -> String {
@@ -68,23 +69,48 @@ fn check_namespace(metadata: &Map<String, Value>, path: &FieldPath, violations: 
     }
 }
 
-fn check_texts(metadata: &Map<String, Value>, field: &str, path: &FieldPath, bytes_max: usize, violations: &mut Vec<Violation>) {
+fn check_texts(metadata: &Map<String, Value>, field: &str, path: &FieldPath, violations: &mut Vec<Violation>) {
     let path = path.field(field);
-    match metadata.get(field) {
-        None | Some(Value::Null) => {}
-        Some(Value::Object(texts)) => {
-            for (key, value) in texts {
-                match value.as_str() {
-                    None => violations.push(Violation::value(&path.field(key), "the value is not text: quote it")),
-                    Some(text) if text.len() > bytes_max => {
-                        violations.push(Violation::value(&path.field(key), format!("longer than {bytes_max} bytes")))
-                    }
-                    Some(_) => {}
-                }
-            }
+    let texts = match metadata.get(field) {
+        None | Some(Value::Null) => return,
+        Some(Value::Object(texts)) => texts,
+        Some(_) => return violations.push(Violation::value(&path, "a mapping of text to text")),
+    };
+    for (key, value) in texts {
+        let at = path.field(key);
+        if !is_qualified(key) {
+            violations.push(Violation::name(&at, "a key is a name of 1 to 63 of a-z A-Z 0-9 - _ ., perhaps after a domain and a slash"));
         }
-        Some(_) => violations.push(Violation::value(&path, "a mapping of text to text")),
+        match value.as_str() {
+            None => violations.push(Violation::value(&at, "the value is not text: quote it")),
+            Some(text) if field == "labels" && !(text.is_empty() || is_word(text)) => {
+                let message = "a label is at most 63 of a-z A-Z 0-9 - _ . and starts and ends with a letter or digit";
+                violations.push(Violation::value(&at, message));
+            }
+            Some(_) => {}
+        }
     }
+    let bytes: usize = texts.iter().map(|(key, value)| key.len() + value.as_str().map_or(0, str::len)).sum();
+    if field == "annotations" && bytes > ANNOTATION_BYTES_MAX {
+        violations.push(Violation::value(&path, format!("{bytes} bytes; at most {ANNOTATION_BYTES_MAX} are allowed")));
+    }
+}
+
+/// The name of a label or annotation: `team`, `example.com/team`.
+fn is_qualified(key: &str) -> bool {
+    match key.split_once('/') {
+        Some((domain, name)) => is_subdomain(domain) && is_word(name),
+        None => is_word(key),
+    }
+}
+
+/// 1 to 63 letters, digits and `-_.`, none of these at an end.
+fn is_word(text: &str) -> bool {
+    let edge = |letter: Option<u8>| letter.is_some_and(|letter| letter.is_ascii_alphanumeric());
+    text.len() <= 63
+        && edge(text.bytes().next())
+        && edge(text.bytes().last())
+        && text.bytes().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, b'-' | b'_' | b'.'))
 }
 
 /// RFC 1123: labels, joined by points, 253 characters at most.

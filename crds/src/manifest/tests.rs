@@ -81,6 +81,31 @@ fn a_position_inside_other_scalars_is_one_in_the_file() {
 }
 
 #[test]
+fn windows_line_ends_and_marks_change_neither_values_nor_places() {
+    let text = format!("\u{feff}{}", PIPELINE.replace('\n', "\r\n"));
+    let documents: Vec<_> = read(&text).into_iter().map(Result::unwrap).collect();
+    let query = FieldPath::parse("spec.query");
+    assert_eq!(documents[0].locate(&FieldPath::parse("spec.schema.columns[1].type")), at(10, 13));
+    assert_eq!(documents[1].object["spec"]["query"], json!("\nINSERT INTO b\n  SELECT x FROM a;\n"));
+    assert_eq!(documents[1].locate_in_text(&query, 3, 3), at(20, 7));
+}
+
+#[test]
+fn json_is_read_also_with_tabs() {
+    let text = "{\n\t\"apiVersion\": \"v1\",\n\t\"kind\": \"X\",\n\t\"spec\": {\"query\": \"a\\nb \\u00e4\"}\n}\n";
+    let document = only(text);
+    assert_eq!(document.object["spec"]["query"], json!("a\nb ä"));
+    assert_eq!(document.locate(&FieldPath::parse("kind")), at(3, 10));
+}
+
+#[test]
+fn a_tab_as_indentation_is_refused_by_name() {
+    let error = refused("apiVersion: v1\nkind: X\nspec:\n\ta: 1\n");
+    assert_eq!(error.at.line, 4, "{error}");
+    assert!(error.message.contains("tab"), "{error}");
+}
+
+#[test]
 fn kinds_of_others_are_told_apart_and_empty_documents_skipped() {
     let text = "---\n# nothing\n---\napiVersion: v1\nkind: ConfigMap\n---\napiVersion: apps/v1\nkind: Deployment\n---\n";
     let kinds: Vec<_> = read(text).into_iter().map(|document| document.unwrap().kind).collect();

@@ -1,7 +1,6 @@
-//! The definitions: complete, small, fresh, and structural.
+//! The definitions: complete, small, and structural. That the files are fresh is held by the workspace's `tests/tidy.rs`.
 
 use serde_json::{Value, json};
-use std::{fs, path::Path};
 use streamwright_crds::{
     Cluster, Condition, Kind, Pipeline, RetentionPolicy, Topic,
     conditions::{ConditionType, Reason, reasons},
@@ -9,18 +8,9 @@ use streamwright_crds::{
 };
 
 #[test]
-fn committed_definitions_are_fresh() {
-    for kind in Kind::ALL {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(definition::file_name(*kind));
-        let committed = fs::read_to_string(&path).unwrap_or_default();
-        assert!(committed == definition::yaml(*kind), "{} is stale: run `cargo run -p streamwright-crds --bin crdgen`", path.display());
-    }
-}
-
-#[test]
 fn definitions_stay_small_enough_for_plain_apply() {
     for kind in Kind::ALL {
-        let bytes = definition::yaml(*kind).len();
+        let bytes = definition::file(*kind).1.len();
         assert!(bytes < definition::BYTES_MAX, "{kind}: {bytes} bytes");
     }
 }
@@ -89,22 +79,45 @@ fn every_field_is_explained_and_bounded() {
 
 #[test]
 fn names_columns_and_subresources_are_those_of_the_contract() {
+    // `*` marks a column of `-o wide`.
     for (kind, short, columns, scale) in [
-        (Kind::Cluster, "swc", "Ready,Reason,Brokers,Bootstrap,Bucket,At risk,Message,Age", true),
-        (Kind::Topic, "swt", "Ready,Reason,Cluster,Partitions,Retention,Local,Object,Message,Age", false),
-        (Kind::RetentionPolicy, "swr", "Ready,Cleanup,Total,Local,Topics,Reason,Message,Age", false),
-        (Kind::Pipeline, "swp", "Ready,Reason,Replicas,Lag,Checkpoint,Watermark,Message,Age", true),
+        (Kind::Cluster, "swc", "Ready,Reason,Brokers,Bootstrap,Bucket,At risk*,Message*,Age", true),
+        (Kind::Topic, "swt", "Ready,Reason,Cluster,Partitions,Retention,Local*,Object*,Message*,Age", false),
+        (Kind::RetentionPolicy, "swr", "Ready,Cleanup,Total,Local,Topics,Reason,Message*,Age", false),
+        (Kind::Pipeline, "swp", "Ready,Reason,Replicas,Lag,Checkpoint,Watermark*,Message*,Age", true),
     ] {
         let definition = definition::definition(kind);
         let version = &definition["spec"]["versions"][0];
         assert_eq!(definition["spec"]["names"]["shortNames"], json!([short]));
         assert_eq!(definition["spec"]["names"]["categories"], json!(["streamwright"]));
         assert_eq!(definition["spec"]["scope"], "Namespaced");
-        let names: Vec<_> =
-            version["additionalPrinterColumns"].as_array().unwrap().iter().map(|column| column["name"].as_str().unwrap()).collect();
+        assert_eq!((&version["name"], &version["served"], &version["storage"]), (&json!("v1alpha1"), &json!(true), &json!(true)));
+        let shown = |column: &Value| {
+            let wide = if column["priority"].as_i64().unwrap_or(0) > 0 { "*" } else { "" };
+            format!("{}{wide}", column["name"].as_str().unwrap())
+        };
+        let names: Vec<_> = version["additionalPrinterColumns"].as_array().unwrap().iter().map(shown).collect();
         assert_eq!(names.join(","), columns, "{kind}");
-        assert!(version["subresources"].get("status").is_some());
-        assert_eq!(version["subresources"].get("scale").is_some(), scale, "{kind}");
+        assert_eq!(version["subresources"]["status"], json!({}));
+        let paths = json!({
+            "specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas", "labelSelectorPath": ".status.selector"
+        });
+        assert_eq!(version["subresources"].get("scale"), scale.then_some(&paths), "{kind}");
+    }
+}
+
+#[test]
+fn every_column_shows_a_field_that_there_is() {
+    for kind in Kind::ALL {
+        let mut fields = std::collections::BTreeSet::new();
+        walk(&definition::schema(*kind), "", &mut |_, path| fields.extend([path.to_owned()]));
+        let definition = definition::definition(*kind);
+        for column in definition["spec"]["versions"][0]["additionalPrinterColumns"].as_array().unwrap() {
+            let path = column["jsonPath"].as_str().unwrap();
+            let condition = path.strip_prefix(r#".status.conditions[?(@.type=="Ready")]"#);
+            let field = condition.map_or_else(|| path.to_owned(), |field| format!(".status.conditions[]{field}"));
+            assert!(fields.contains(&field) || path == ".metadata.creationTimestamp", "{kind}: {path}");
+        }
     }
 }
 

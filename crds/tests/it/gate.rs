@@ -147,6 +147,10 @@ fn metadata_is_checked_as_the_server_checks_it() {
         (json!({"name": "a..b"}), "metadata.name: a name is 1 to 253"),
         (json!({"name": "a", "namespace": "a.b"}), "metadata.namespace: a namespace is 1 to 63"),
         (json!({"name": "a", "labels": {"x/y": 1}}), "metadata.labels[\"x/y\"]: the value is not text: quote it"),
+        (json!({"name": "a", "labels": {"team": "a b"}}), "metadata.labels.team: a label is at most 63"),
+        (json!({"name": "a", "labels": {"x/y/z": "1"}}), "metadata.labels[\"x/y/z\"]: a key is a name"),
+        (json!({"name": "a", "annotations": {"-": "anything at all"}}), "metadata.annotations[\"-\"]: a key is a name"),
+        (json!({"name": "a", "annotations": {"a": "x".repeat(262_144)}}), "metadata.annotations: 262145 bytes; at most 262144"),
         (json!("a"), "metadata: metadata is required"),
     ] {
         let mut topic = object(Kind::Topic, "x", "{partitions: 1}");
@@ -154,6 +158,17 @@ fn metadata_is_checked_as_the_server_checks_it() {
         let found = violations(Kind::Topic, &topic, None);
         assert!(found.len() == 1 && found[0].starts_with(expected), "{metadata}: {found:?}");
     }
+}
+
+#[test]
+fn labels_and_annotations_as_people_write_them_pass() {
+    let mut topic = object(Kind::Topic, "x", "{partitions: 1}");
+    topic["metadata"] = json!({
+        "name": "a.b-1", "namespace": "team-1",
+        "labels": {"app.kubernetes.io/name": "orders_1", "empty": ""},
+        "annotations": {"example.com/note": "any text: \"ä\"\n", "plain": ""}
+    });
+    assert_eq!(violations(Kind::Topic, &topic, None), [""; 0]);
 }
 
 #[test]
