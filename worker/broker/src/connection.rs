@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
@@ -122,13 +122,21 @@ async fn read_frame(socket: &mut OwnedReadHalf, buffer: &mut BytesMut, shared: &
     let budget = if frame_bytes <= SMALL_FRAME_BYTES { &shared.small_requests } else { &shared.requests };
     let taken = budget.take(frame_bytes).await;
     buffer.advance(frame::PREFIX_BYTES);
-    while buffer.len() < frame_bytes {
-        buffer.reserve(frame_bytes - buffer.len());
-        if within(stalled_for(shared), socket.read_buf(buffer)).await? == 0 {
+    if buffer.len() >= frame_bytes {
+        return Ok(Some((buffer.split_to(frame_bytes).freeze(), taken)));
+    }
+    // Memory of its own, as long as the frame: what the connection reads into next must not keep a large one alive.
+    let mut frame = BytesMut::with_capacity(frame_bytes);
+    frame.extend_from_slice(buffer);
+    buffer.clear();
+    while frame.len() < frame_bytes {
+        let missing = frame_bytes - frame.len();
+        let mut rest = (&mut frame).limit(missing);
+        if within(stalled_for(shared), socket.read_buf(&mut rest)).await? == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
     }
-    Ok(Some((buffer.split_to(frame_bytes).freeze(), taken)))
+    Ok(Some((frame.freeze(), taken)))
 }
 
 async fn write_answers(

@@ -13,14 +13,15 @@ pub struct LogConfig {
     pub cluster: String,
     /// Folder on the volume. One process at a time holds it.
     pub folder: PathBuf,
-    /// Length of each WAL file; preallocated, written once, recycled. Bounds one append to half of it. Default 32 MiB.
+    /// Length of each WAL file; preallocated, written once, recycled. Bounds one append, see
+    /// [`LogConfig::append_bytes_max`]. Default 16 MiB.
     pub wal_file_bytes: u64,
     /// WAL bytes above which shipping to the store is asked for, so that files can be recycled. Default 1 GiB.
     pub wal_target_bytes: u64,
     /// WAL bytes at which appends wait for shipping to free files, as long as the store takes what is shipped. While it does
     /// not, the WAL goes on growing into the volume's free room. Default 2 GiB.
     pub wal_bytes_max: u64,
-    /// WAL files kept ready ahead of need. Default 2.
+    /// WAL files kept ready ahead of need. Default 4.
     pub wal_spare_files: usize,
     /// A group closes at this many bytes. Default 4 MiB.
     pub group_bytes_max: usize,
@@ -28,9 +29,9 @@ pub struct LogConfig {
     pub linger_max: Duration,
     /// Flushes that may overlap; acknowledgements keep their order all the same. Default 2, from 1 to 4.
     pub flushes_in_flight: usize,
-    /// Most recent bytes kept in memory for readers. Default 32 MiB.
+    /// Most recent bytes kept in memory for readers. Default 16 MiB.
     pub tail_bytes_max: usize,
-    /// A mixed segment holds at most this many bytes of batches. Default 32 MiB.
+    /// A mixed segment holds at most this many bytes of batches, or one WAL file. Default 16 MiB.
     pub segment_bytes_max: u64,
     /// When batches leave for the object store. Default [`Ship::WhenAsked`], as a folder store wants it.
     pub ship: Ship,
@@ -80,15 +81,15 @@ impl LogConfig {
             broker,
             cluster: cluster.to_owned(),
             folder: folder.into(),
-            wal_file_bytes: 32 << 20,
+            wal_file_bytes: 16 << 20,
             wal_target_bytes: 1 << 30,
             wal_bytes_max: 2 << 30,
-            wal_spare_files: 2,
+            wal_spare_files: 4,
             group_bytes_max: 4 << 20,
             linger_max: Duration::from_millis(1),
             flushes_in_flight: 2,
-            tail_bytes_max: 32 << 20,
-            segment_bytes_max: 32 << 20,
+            tail_bytes_max: 16 << 20,
+            segment_bytes_max: 16 << 20,
             ship: Ship::WhenAsked,
             checkpoint_interval: Duration::from_secs(5),
             checkpoint_bytes: 256 << 20,
@@ -99,6 +100,12 @@ impl LogConfig {
             producers_per_partition_max: 10_000,
             write_mode: WriteMode::Probe,
         }
+    }
+
+    /// The largest append that is taken, in bytes: three quarters of a WAL file, since a group lies in one file with room to spare.
+    #[must_use]
+    pub fn append_bytes_max(&self) -> usize {
+        usize::try_from(self.wal_file_bytes / 4 * 3).unwrap_or(usize::MAX)
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) struct Known {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Whole { min: i64 },
+    Between { min: i64, max: i64 },
     OneOf(&'static [&'static str]),
     Share,
     Flag,
@@ -28,7 +29,7 @@ impl Kind {
         match self {
             Self::Flag => 1,
             Self::OneOf(_) => 2,
-            Self::Whole { .. } => 5,
+            Self::Whole { .. } | Self::Between { .. } => 5,
             Self::Share => 6,
         }
     }
@@ -39,6 +40,10 @@ impl Kind {
                 Ok(number) if number >= min => None,
                 _ => Some(format!("a whole number of at least {min}")),
             },
+            Self::Between { min, max } => match value.parse::<i64>() {
+                Ok(number) if (min..=max).contains(&number) => None,
+                _ => Some(format!("a whole number from {min} to {max}")),
+            },
             Self::OneOf(values) => (!values.contains(&value)).then(|| format!("one of {}", values.join(", "))),
             Self::Share => (!value.parse::<f64>().is_ok_and(|share| (0.0..=1.0).contains(&share))).then(|| "a number from 0 to 1".into()),
             Self::Flag => (!matches!(value, "true" | "false")).then(|| "true or false".into()),
@@ -46,6 +51,8 @@ impl Kind {
     }
 }
 
+/// The largest batch that any topic may ask for: what the log takes at once.
+const MESSAGE_BYTES_MAX: i64 = 12 << 20;
 const NO_EFFECT: &str = "Accepted for clients that set it; the log has no files per partition, so it changes nothing.";
 
 macro_rules! known {
@@ -66,7 +73,7 @@ const KNOWN: &[Known] = known! {
     "local.retention.bytes" = "-2", Kind::Whole { min: -2 }, "Bytes of a partition kept on the volume; -2 is as much as there is room for.";
     "local.retention.ms" = "-2", Kind::Whole { min: -2 }, "Age up to which records are kept on the volume; -2 is as long as there is room.";
     "max.compaction.lag.ms" = "9223372036854775807", Kind::Whole { min: 1 }, NO_EFFECT;
-    "max.message.bytes" = "1048588", Kind::Whole { min: 0 }, "The largest batch that is accepted, in bytes as it is sent.";
+    "max.message.bytes" = "1048588", Kind::Between { min: 0, max: MESSAGE_BYTES_MAX }, "The largest batch that is accepted, in bytes as it is sent.";
     "message.timestamp.type" = "CreateTime", Kind::OneOf(&["CreateTime", "LogAppendTime"]), "Whose clock stamps the records: the producer's or the broker's.";
     "min.cleanable.dirty.ratio" = "0.5", Kind::Share, NO_EFFECT;
     "min.compaction.lag.ms" = "0", Kind::Whole { min: 0 }, NO_EFFECT;
@@ -168,11 +175,21 @@ mod tests {
 
     #[test]
     fn what_we_cannot_keep_is_refused_with_a_sentence() {
-        for (name, value) in
-            [("cleanup.policy", "compact"), ("min.insync.replicas", "2"), ("max.message.bytes", "many"), ("no.such.setting", "1")]
-        {
+        for (name, value) in [
+            ("cleanup.policy", "compact"),
+            ("min.insync.replicas", "2"),
+            ("max.message.bytes", "many"),
+            ("max.message.bytes", "12582913"),
+            ("no.such.setting", "1"),
+        ] {
             assert!(refusal(name, value).is_some_and(|sentence| sentence.contains(name)), "{name}={value}");
         }
+    }
+
+    #[test]
+    fn the_log_takes_every_batch_that_a_topic_may_ask_for() {
+        let config = log::LogConfig::new(units::BrokerId(0), "any", "any");
+        assert_eq!(i64::try_from(config.append_bytes_max()), Ok(MESSAGE_BYTES_MAX));
     }
 
     #[test]

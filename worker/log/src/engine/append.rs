@@ -127,7 +127,7 @@ impl Engine {
         if let Some(got) = append.leader_epoch.filter(|got| *got != current) {
             return Err(AppendError::LeaderEpoch { got, current });
         }
-        let bytes_max = self.append_bytes_max();
+        let bytes_max = self.config.append_bytes_max();
         if append.batches.len() > bytes_max {
             return Err(AppendError::TooLarge { bytes: append.batches.len(), bytes_max });
         }
@@ -137,10 +137,6 @@ impl Engine {
         }
         let standing = partition.producers.check(&views, append.origin)?;
         Ok((views, standing))
-    }
-
-    fn append_bytes_max(&self) -> usize {
-        usize::try_from(self.config.wal_file_bytes / 2).unwrap_or(usize::MAX)
     }
 
     fn answer(&mut self, done: Done<Appended, AppendError>, outcome: Result<Appended, AppendError>) {
