@@ -22,6 +22,8 @@ use crate::format::{BadRow, Row};
 /// A longer row is a bad row; its bytes are passed over and take no memory.
 pub const ROW_BYTES_MAX: usize = 16 << 20;
 const BUFFER_BYTES: usize = 256 << 10;
+/// What some programs write before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Where a reader is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -241,9 +243,10 @@ impl FileReader {
         Ok(rows)
     }
 
-    /// Appends the next row, with its newline, to `text`.
+    /// Appends the next row, with its newline and without a byte order mark, to `text`.
     fn read_row(&mut self, text: &mut Vec<u8>) -> io::Result<Taken> {
         let start = text.len();
+        let mut may_have_mark = self.position.bytes == 0;
         let mut quotes = Quotes::default();
         let mut is_too_long = false;
         loop {
@@ -251,6 +254,9 @@ impl FileReader {
             let room = (ROW_BYTES_MAX + 1).saturating_sub(from - start);
             let read = (&mut self.source).take(room as u64).read_until(b'\n', text)?;
             self.position.bytes += read as u64;
+            if std::mem::take(&mut may_have_mark) && text[from..].starts_with(BYTE_ORDER_MARK) {
+                text.drain(from..from + BYTE_ORDER_MARK.len());
+            }
             let is_whole_line = text.last() == Some(&b'\n') && read > 0;
             if read == 0 || (is_whole_line && !self.delimiter.is_some_and(|delimiter| quotes.are_open(&text[from..], delimiter))) {
                 break;

@@ -125,6 +125,21 @@ fn a_row_without_end_takes_no_memory_and_no_other_row() {
 }
 
 #[test]
+fn a_byte_order_mark_belongs_to_no_row() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, format, first) in [("f.csv", Format::Csv, "\"A\nA\",5"), ("f.json", Format::Json, "{}"), ("f.csv.gz", Format::Csv, "AA,5")] {
+        write(folder.path(), name, format!("\u{feff}{first}\nUA,6\n").as_bytes());
+        let table = table(name, format, false);
+        let mut reader = FileReader::open(&table, folder.path(), FilePosition::default()).unwrap();
+        let one = reader.next_rows(1, 1 << 20).unwrap();
+        assert_eq!(one.iter().map(|row| row.value.unwrap().to_vec()).collect::<Vec<_>>(), [first.as_bytes()], "{name}");
+        assert_eq!(one.next.bytes, first.len() as u64 + 4, "it counts as what was read: {name}");
+        let mut again = FileReader::open(&table, folder.path(), one.next).unwrap();
+        assert_eq!(again.next_rows(9, 1 << 20).unwrap().iter().next().unwrap().value, Some(&b"UA,6"[..]), "{name}");
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_named() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "short", b"{}\n");
