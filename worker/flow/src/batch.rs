@@ -26,6 +26,14 @@ pub(crate) enum RowsError {
     /// Some row has no answer.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
+    /// A key, or a value for MIN or MAX, that no record of state would hold.
+    #[error("a text of {bytes} bytes cannot be a key or in MIN or MAX here: state keeps {bytes_max} of one at most")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+        /// The greatest there may be.
+        bytes_max: usize,
+    },
     /// The rows together are too much for one batch.
     #[error(transparent)]
     Arrow(#[from] ArrowError),

@@ -127,23 +127,21 @@ impl WatermarkMerger {
             known.watermark_ms = known.watermark_ms.max(said.watermark_ms);
             known.is_idle = said.is_idle;
         }
-        let merged = self.minimum();
-        self.merged_ms = self.merged_ms.max(merged);
+        self.merged_ms = self.merged_ms.max(Some(self.merge()));
     }
 
-    /// The least watermark of all that are not idle. While all are idle it stays where it was: nobody speaks for the rows to come.
-    /// Never goes back, also when an idle upstream wakes up behind it.
+    /// The least watermark of all that are not idle. Once all are, nobody holds anybody back, and what was read is complete as far as the
+    /// furthest of them has come (so Flink has it, too): else the last windows would stay open whenever partitions fall silent together. One
+    /// that has ended does not speak for the others. Never goes back, also when an idle upstream wakes up behind it.
     #[must_use]
     pub fn watermark_ms(&self) -> i64 {
         self.merged_ms.unwrap_or(NOTHING_MS)
     }
 
-    fn minimum(&self) -> Option<i64> {
-        let active = self.upstreams.values().filter(|progress| !progress.is_idle || progress.watermark_ms == EVERYTHING_MS);
-        let least = active.map(|progress| progress.watermark_ms).min()?;
-        // One that has ended does not speak for those that are idle.
-        let all_speak = least < EVERYTHING_MS || self.upstreams.values().all(|progress| progress.watermark_ms == EVERYTHING_MS);
-        all_speak.then_some(least)
+    fn merge(&self) -> i64 {
+        let open = || self.upstreams.values().filter(|progress| progress.watermark_ms < EVERYTHING_MS);
+        let least = open().filter(|progress| !progress.is_idle).map(|progress| progress.watermark_ms).min();
+        least.or_else(|| open().map(|progress| progress.watermark_ms).max()).unwrap_or(EVERYTHING_MS)
     }
 
     /// Every upstream and what is known of it, in order: what is kept in state and travels in block headers.
@@ -253,7 +251,9 @@ mod tests {
         assert_eq!(merger.watermark_ms(), 100);
         merger.update(B, idle(30));
         merger.update(A, idle(200));
-        assert_eq!(merger.watermark_ms(), 100, "all are idle: nobody speaks");
+        assert_eq!(merger.watermark_ms(), 200, "all are idle: what was read is complete");
+        merger.update(B, at(150));
+        assert_eq!(merger.watermark_ms(), 200, "it never goes back");
     }
 
     #[test]
@@ -263,7 +263,7 @@ mod tests {
         merger.update(B, at(70));
         assert_eq!((merger.watermark_ms(), merger.is_finished()), (70, false));
         merger.update(B, idle(80));
-        assert_eq!(merger.watermark_ms(), 70, "an end does not speak for the idle");
+        assert_eq!(merger.watermark_ms(), 80, "an end does not speak for the idle");
         merger.update(B, at(EVERYTHING_MS));
         assert_eq!((merger.watermark_ms(), merger.is_finished()), (EVERYTHING_MS, true));
         assert_eq!(merger.ahead(0).count(), 0);

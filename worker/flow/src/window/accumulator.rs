@@ -52,6 +52,11 @@ pub(crate) enum Best {
 }
 
 impl AggregateKind {
+    /// Whether state holds values of the argument as they are.
+    pub fn keeps_argument(&self) -> bool {
+        matches!(self.function, AggregateFunction::Min | AggregateFunction::Max)
+    }
+
     /// An accumulator without groups.
     pub fn accumulator(&self) -> Result<Accumulator, UnsupportedType> {
         let argument = self.argument.as_ref().unwrap_or(&DataType::Int64);

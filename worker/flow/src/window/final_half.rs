@@ -29,7 +29,7 @@ use sql::Node;
 use super::{
     groups::{Groups, Incoming},
     layout::{DELTA_HEAD, DELTA_PANE, Layout, LayoutError, PARTIAL_HEAD, Specification},
-    pane::GREATEST_TIME_MS,
+    pane::{GREATEST_TIME_MS, Pieces},
     state::{StateError, check_columns, numbers},
 };
 use crate::{
@@ -86,6 +86,8 @@ struct Partition {
     /// End of the last window that has fired.
     fired: i64,
     panes: BTreeMap<i64, Groups>,
+    /// Panes merged in blocks, by number: those that a window was merged from and another may be. No part of the state.
+    blocks: BTreeMap<i64, Groups>,
     /// Panes whose windows have all fired since the last delta, where a delta has told of some of their groups.
     gone: Vec<(i64, Groups)>,
 }
@@ -96,6 +98,7 @@ pub struct FinalAggregate {
     layout: Layout,
     max_parallelism: u32,
     partitions: BTreeMap<u32, Partition>,
+    changes: u64,
     scratch: Vec<u32>,
 }
 
@@ -110,7 +113,7 @@ impl FinalAggregate {
 
     pub(crate) fn of(asked: &Specification, max_parallelism: u32) -> Result<Self, LayoutError> {
         let layout = Layout::of(asked)?;
-        Ok(Self { layout, max_parallelism, partitions: BTreeMap::new(), scratch: Vec::new() })
+        Ok(Self { layout, max_parallelism, partitions: BTreeMap::new(), changes: 0, scratch: Vec::new() })
     }
 
     /// The columns of partial batches, as [`super::PartialAggregate`] makes them.
@@ -166,12 +169,19 @@ impl FinalAggregate {
         self.partitions.values().flat_map(|partition| partition.panes.values()).map(Groups::len).sum()
     }
 
+    /// How many groups deltas have had to tell of since the beginning, one once for each delta: the difference of two reads says how much
+    /// the next delta has grown.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Bytes of memory that the groups take.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         let panes = self.partitions.values().flat_map(|partition| {
             let gone = partition.gone.iter().map(|(_, groups)| groups);
-            partition.panes.values().chain(gone)
+            partition.panes.values().chain(partition.blocks.values()).chain(gone)
         });
         panes.map(Groups::size_bytes).sum()
     }
@@ -201,8 +211,11 @@ impl FinalAggregate {
                 late += members.iter().map(|row| u64::from(rows[*row as usize])).sum::<u64>();
                 continue;
             }
+            if let Some(block) = partition.blocks.get_mut(&self.layout.panes.block_of(pane)) {
+                block.add(&incoming, members, &mut self.scratch);
+            }
             let groups = partition.panes.entry(pane).or_insert_with(|| Groups::new(&self.layout));
-            groups.absorb(&incoming, members, &mut self.scratch);
+            self.changes += groups.absorb(&incoming, members, &mut self.scratch) as u64;
         }
         Ok(late)
     }
@@ -308,7 +321,7 @@ impl FinalAggregate {
             return Err(StateError::Value("a row belongs to another hash partition"));
         }
         let watermarks = delta.column(3).as_primitive::<Int64Type>();
-        let Self { layout, partitions, scratch, max_parallelism: _ } = self;
+        let Self { layout, partitions, scratch, .. } = self;
         let partition = partitions.get_mut(&k).ok_or(StateError::NotOwned(k))?;
         let mut order: Vec<(i64, u32)> = panes.iter().copied().zip(0_u32..).collect();
         order.sort_unstable();
@@ -336,7 +349,14 @@ impl FinalAggregate {
 
 impl Partition {
     fn new() -> Self {
-        Self { watermark: i64::MIN, told_watermark: i64::MIN, fired: i64::MIN, panes: BTreeMap::new(), gone: Vec::new() }
+        Self {
+            watermark: i64::MIN,
+            told_watermark: i64::MIN,
+            fired: i64::MIN,
+            panes: BTreeMap::new(),
+            blocks: BTreeMap::new(),
+            gone: Vec::new(),
+        }
     }
 
     /// End of the next window to fire, where the watermark has completed one that has rows.
@@ -344,6 +364,24 @@ impl Partition {
         let (first, _) = self.panes.first_key_value()?;
         let window_end = layout.panes.next_window_end(*first, self.fired);
         (window_end <= layout.panes.fired_through(self.watermark)).then_some(window_end)
+    }
+
+    /// All panes of a window together.
+    fn merged(&mut self, window_end: i64, layout: &Layout, scratch: &mut Vec<u32>) -> Groups {
+        let Pieces { head, blocks, tail } = layout.panes.pieces(window_end);
+        let mut merged = Groups::new(layout);
+        let Self { panes, blocks: kept, .. } = self;
+        panes.range(head).for_each(|(_, groups)| merged.merge(groups, scratch));
+        for block in blocks {
+            let groups = kept.entry(block).or_insert_with(|| {
+                let mut groups = Groups::new(layout);
+                panes.range(layout.panes.of_block(block)).for_each(|(_, pane)| groups.merge(pane, scratch));
+                groups
+            });
+            merged.merge(groups, scratch);
+        }
+        panes.range(tail).for_each(|(_, groups)| merged.merge(groups, scratch));
+        merged
     }
 
     /// The rows of one window; what no later window needs is forgotten.
@@ -357,13 +395,10 @@ impl Partition {
         let rows = if layout.panes.are_windows() {
             window_rows(&self.panes[&window_end], window_end, layout, failed)?
         } else {
-            let mut merged = Groups::new(layout);
-            for (_, groups) in self.panes.range(window_end - layout.panes.size_ms() + 1..=window_end) {
-                merged.merge(groups, scratch);
-            }
-            window_rows(&merged, window_end, layout, failed)?
+            window_rows(&self.merged(window_end, layout, scratch), window_end, layout, failed)?
         };
         self.fired = window_end;
+        self.blocks = self.blocks.split_off(&layout.panes.first_block_after(window_end));
         while let Some(entry) = self.panes.first_entry() {
             if layout.panes.last_window_end(*entry.key()) > window_end {
                 break;

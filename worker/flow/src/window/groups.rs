@@ -67,18 +67,26 @@ impl Groups {
             + self.accumulators.iter().map(Accumulator::size_bytes).sum::<usize>()
     }
 
-    /// Adds the values at `rows` to those of their groups; `scratch` is only for reuse.
-    pub fn absorb(&mut self, incoming: &Incoming, rows: &[u32], scratch: &mut Vec<u32>) {
-        self.intern(&incoming.hashes, &incoming.keys, rows, scratch);
-        for (accumulator, other) in self.accumulators.iter_mut().zip(&incoming.accumulators) {
-            accumulator.absorb(scratch, rows, other);
-        }
+    /// Adds the values at `rows` to those of their groups; `scratch` is only for reuse. Gives how many groups the next delta has to tell of
+    /// that it had not before.
+    pub fn absorb(&mut self, incoming: &Incoming, rows: &[u32], scratch: &mut Vec<u32>) -> usize {
+        let told_of = self.changed.len();
+        self.add(incoming, rows, scratch);
         for group in scratch.iter() {
             let mark = &mut self.marks[*group as usize];
             if !mark.is_changed {
                 mark.is_changed = true;
                 self.changed.push(*group);
             }
+        }
+        self.changed.len() - told_of
+    }
+
+    /// As [`Groups::absorb`], for groups that no delta tells of.
+    pub fn add(&mut self, incoming: &Incoming, rows: &[u32], scratch: &mut Vec<u32>) {
+        self.intern(&incoming.hashes, &incoming.keys, rows, scratch);
+        for (accumulator, other) in self.accumulators.iter_mut().zip(&incoming.accumulators) {
+            accumulator.absorb(scratch, rows, other);
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, UInt32Array, UInt64Array},
-    datatypes::TimestampMillisecondType,
+    datatypes::{DataType, Field, TimestampMillisecondType},
 };
 use hashbrown::{HashTable, hash_table::Entry};
 use sql::{Node, WindowInput};
@@ -18,13 +18,15 @@ use super::{
 };
 use crate::{
     batch::{Batch, RowsError, batch_of},
-    column::Column,
+    column::{Column, Values},
     format::BadRow,
     hash::hash_columns,
 };
 
 /// Batches that pass without a table once one was hardly reduced.
 const BATCHES_WITHOUT_TABLE: u32 = 63;
+/// Texts of one group in state, all together: with room to spare in the 1 MiB that a topic takes in one record.
+const TEXT_BYTES_MAX: usize = 512 << 10;
 /// Below this many rows a batch says nothing about how keys repeat.
 const TELLING_ROWS: usize = 256;
 
@@ -33,6 +35,8 @@ const TELLING_ROWS: usize = 256;
 pub struct PartialAggregate {
     layout: Layout,
     asked: Specification,
+    /// The longest text that state keeps as a key or a MIN or MAX.
+    text_bytes_max: usize,
     without_table: u32,
     table: HashTable<u32>,
 }
@@ -57,7 +61,13 @@ impl PartialAggregate {
     }
 
     pub(crate) fn of(asked: Specification) -> Result<Self, LayoutError> {
-        Ok(Self { layout: Layout::of(&asked)?, asked, without_table: 0, table: HashTable::new() })
+        let layout = Layout::of(&asked)?;
+        let is_text = |field: &&Arc<Field>| {
+            // The wide half of a sum of floats is bounded by itself.
+            matches!(field.data_type(), DataType::Utf8 | DataType::Binary) && !field.name().ends_with(".wide")
+        };
+        let texts = layout.partial.fields().iter().filter(is_text).count();
+        Ok(Self { layout, asked, text_bytes_max: TEXT_BYTES_MAX / texts.max(1), without_table: 0, table: HashTable::new() })
     }
 
     /// Passes the next batches on without a table, as if keys hardly repeated.
@@ -105,6 +115,8 @@ impl PartialAggregate {
             let filter = aggregate.filter.as_ref().map(|filter| filter.evaluate(batch)).transpose()?;
             filters.push(filter.map(|array| array.as_boolean().clone()));
         }
+        let extremes = self.layout.aggregates.iter().zip(&arguments).filter(|(kind, _)| kind.keeps_argument());
+        keys.iter().chain(extremes.filter_map(|(_, argument)| argument.as_ref())).try_for_each(|column| self.check_texts(column))?;
         let hashes = hash_columns(&keys, batch.num_rows());
         let panes = match self.asked.windows {
             WindowInput::EventTime { time, .. } => {
@@ -113,6 +125,17 @@ impl PartialAggregate {
             WindowInput::Attached { end, .. } => times_of(batch.column(end)).to_vec(),
         };
         Ok(Prepared { hashes, panes, key_arrays, keys, arguments, filters })
+    }
+
+    /// No text of the column is longer than state keeps.
+    fn check_texts(&self, column: &Column) -> Result<(), RowsError> {
+        let Values::Bytes { offsets, data } = column.values() else { return Ok(()) };
+        if data.len() <= self.text_bytes_max {
+            return Ok(());
+        }
+        let bytes = offsets.windows(2).map(|bounds| bounds[1] - bounds[0]).max().unwrap_or(0);
+        let bytes_max = self.text_bytes_max;
+        if bytes > bytes_max { Err(RowsError::TooLong { bytes, bytes_max }) } else { Ok(()) }
     }
 
     fn sum_up(&mut self, batch: &Batch) -> Result<RecordBatch, RowsError> {

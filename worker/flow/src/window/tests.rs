@@ -428,3 +428,42 @@ fn what_is_not_a_partial_batch_or_a_delta_is_refused_and_changes_nothing() {
     let refused = aggregate.restore((delta.0 + 1) % K, &delta.1);
     assert!(matches!(refused, Err(super::StateError::Value("a row belongs to another hash partition"))));
 }
+
+#[test]
+fn a_text_that_no_record_of_state_holds_is_a_bad_row_and_the_longest_that_one_does_is_not() {
+    let asked = specification(Window { size_ms: 50, slide_ms: 50, offset_ms: 0 });
+    let mut random = Random(3);
+    let mut rows: Vec<Row> = (0..4).map(|_| row(&mut random)).collect();
+    // Two texts are kept: a key, and the greatest of column 5.
+    let most = (512 << 10) / 2;
+    rows[0].key.0 = Some("k".repeat(most));
+    rows[1].key.0 = Some("k".repeat(most + 1));
+    rows[2].text = Some("t".repeat(most + 1));
+    let (mut partials, mut bad) = (Vec::new(), Vec::new());
+    PartialAggregate::of(asked).unwrap().process(Batch::new(record_batch(&rows)), &mut partials, &mut bad);
+    assert_eq!(bad.iter().map(|bad| bad.index).collect::<Vec<_>>(), [1, 2]);
+    assert!(bad[0].reason.contains("a text of 262145 bytes"), "{}", bad[0].reason);
+    assert_eq!(partials.iter().map(RecordBatch::num_rows).sum::<usize>(), 2);
+}
+
+#[test]
+fn each_group_that_a_delta_has_to_tell_of_is_counted_once_for_that_delta() {
+    let asked = specification(Window { size_ms: 50, slide_ms: 50, offset_ms: 0 });
+    let mut random = Random(5);
+    let rows: Vec<Row> = (0..40).map(|_| row(&mut random)).collect();
+    let (mut partials, mut bad) = (Vec::new(), Vec::new());
+    PartialAggregate::of(asked.clone()).unwrap().process(Batch::new(record_batch(&rows)), &mut partials, &mut bad);
+    let mut aggregate = FinalAggregate::of(&asked, K).unwrap();
+    (0..K).for_each(|k| aggregate.own(k));
+    for delta in 1..3 {
+        for _ in 0..2 {
+            for partial in &partials {
+                aggregate.on_partial(partial).unwrap();
+            }
+            assert_eq!(aggregate.changes(), delta * aggregate.group_count() as u64);
+        }
+        for k in 0..K {
+            aggregate.take_delta(k).unwrap();
+        }
+    }
+}
