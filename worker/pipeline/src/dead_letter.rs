@@ -6,8 +6,10 @@ use std::sync::Arc;
 use records::{BatchBuilder, Compression};
 use units::TimestampMs;
 
-/// Bytes after which a batch is closed; a topic takes batches of 1 MiB unless told otherwise.
+/// A batch is closed before it grows beyond this; a topic takes batches of 1 MiB unless told otherwise.
 const BATCH_BYTES: usize = 256 << 10;
+/// What headers and lengths of a record take at most, besides the reason.
+const OVERHEAD_BYTES: usize = 1 << 10;
 /// Longer values are cut, since the topic may not take them whole; the header `streamwright.bytes` says how long they were.
 const VALUE_BYTES_MAX: usize = 512 << 10;
 /// Longer reasons are cut.
@@ -40,7 +42,6 @@ impl DeadLetters {
 
     /// Adds a row; gives the bytes that it takes.
     pub(crate) fn push(&mut self, origin: Origin<'_>, key: Option<&[u8]>, value: Option<&[u8]>, reason: &str) -> usize {
-        let before = self.current.bytes();
         let (partition, offset) = (origin.partition.to_string(), origin.offset.to_string());
         let length = value.map_or(0, <[u8]>::len).to_string();
         let reason = &reason.as_bytes()[..reason.len().min(REASON_BYTES_MAX)];
@@ -54,23 +55,26 @@ impl DeadLetters {
         ];
         let value = value.map(|value| &value[..value.len().min(VALUE_BYTES_MAX)]);
         let key = key.filter(|key| key.len() <= VALUE_BYTES_MAX / 2);
-        let after = self.current.push(TimestampMs(origin.timestamp_ms), key, value, headers);
+        let more = OVERHEAD_BYTES + reason.len() + key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
+        if self.current.bytes() + more > BATCH_BYTES {
+            self.close();
+        }
+        let before = self.current.bytes();
         self.count += 1;
-        if after >= BATCH_BYTES {
+        self.current.push(TimestampMs(origin.timestamp_ms), key, value, headers) - before
+    }
+
+    fn close(&mut self) {
+        if !self.current.is_empty() {
             let full = std::mem::replace(&mut self.current, BatchBuilder::new(Compression::None));
             self.full.push(full.finish());
         }
-        after - before
     }
 
     /// All batches, and how many rows are in them.
     pub(crate) fn take(&mut self) -> (Vec<Vec<u8>>, u64) {
-        let mut batches = std::mem::take(&mut self.full);
-        if !self.current.is_empty() {
-            let last = std::mem::replace(&mut self.current, BatchBuilder::new(Compression::None));
-            batches.push(last.finish());
-        }
-        (batches, std::mem::take(&mut self.count))
+        self.close();
+        (std::mem::take(&mut self.full), std::mem::take(&mut self.count))
     }
 }
 
@@ -108,5 +112,17 @@ mod tests {
         }
         let (batches, _) = letters.take();
         assert!(batches.len() == 3 && batches.iter().all(|batch| batch.len() < 1 << 20));
+    }
+
+    #[test]
+    fn a_long_row_behind_short_ones_does_not_make_a_batch_that_no_topic_takes() {
+        let mut letters = DeadLetters::new("default/delays".into());
+        let (short, long) = (vec![b'x'; 255 << 10], vec![b'y'; 2 << 20]);
+        let origin = Origin { name: "t", partition: 0, offset: 0, timestamp_ms: 0 };
+        letters.push(origin, None, Some(&short), "short");
+        letters.push(origin, Some(&long[..256 << 10]), Some(&long), &"r".repeat(8 << 10));
+        let (batches, count) = letters.take();
+        assert_eq!(count, 2);
+        assert!(batches.iter().all(|batch| batch.len() < 1 << 20), "{:?}", batches.iter().map(Vec::len).collect::<Vec<_>>());
     }
 }

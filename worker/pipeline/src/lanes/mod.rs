@@ -26,9 +26,11 @@ enum Mail {
     Remove(u64),
     /// Work for a pipeline.
     Work(u64, Load<Message>),
+    /// The lane ends; what is still in its mailbox is dropped.
+    End,
 }
 
-/// All lanes of the process. Cheap to clone; the threads end when the last clone is dropped.
+/// All lanes of the process. Cheap to clone; the threads end when the last clone is dropped, whoever still has a way to their mailboxes.
 #[derive(Clone)]
 pub struct Lanes(Arc<Shared>);
 
@@ -97,7 +99,9 @@ impl Lanes {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.mailboxes.clear();
+        // A lane is told, since its mailbox may never be without a sender: a pipeline that panicked has workers on the lanes, and each of
+        // them has a way to every lane, its own too.
+        self.mailboxes.iter().for_each(|mailbox| drop(mailbox.send(Mail::End)));
         let threads = self.threads.get_mut().map(std::mem::take).unwrap_or_default();
         // The last clone may be dropped on a lane: a thread cannot wait for itself.
         let own = thread::current().id();
@@ -134,6 +138,7 @@ fn run(mailbox: &mpsc::Receiver<Mail>) {
                     workers.remove(&pipeline).iter().for_each(|worker| worker.fail("a lane panicked: this is a bug, see the log"));
                 }
             }
+            Mail::End => return,
         }
     }
 }
@@ -154,7 +159,7 @@ impl Mailboxes {
     /// Gives each lane its worker, in order.
     pub(crate) fn install(&self, workers: Vec<Worker>) {
         for (mailbox, worker) in self.lanes.iter().zip(workers) {
-            // A lane ends only after the last sender is gone, and here is one.
+            // A lane that has ended drops what it is sent: the process is on its way out.
             let _ = mailbox.send(Mail::Install(self.pipeline, Box::new(worker)));
         }
     }
@@ -185,5 +190,21 @@ mod tests {
         assert_eq!(Lanes::new(0).count(), 1);
         assert_eq!(Lanes::new(3).count(), 3);
         assert_eq!(Lanes::pinned().count(), Lanes::default().count());
+    }
+
+    #[test]
+    fn lanes_end_although_a_pipeline_that_died_still_has_a_way_to_them() {
+        let lanes = Lanes::new(2);
+        let left_behind = lanes.prepare();
+        left_behind.send(0, Message::Tick, 10);
+        let (ended, has_ended) = mpsc::channel();
+        thread::spawn(move || {
+            drop(lanes);
+            let _ = ended.send(());
+        });
+        // Waits as long as a person would; a lane that waits for its last sender never ends.
+        has_ended.recv_timeout(std::time::Duration::from_secs(30)).expect("the lanes end");
+        left_behind.send(1, Message::Tick, 10);
+        assert!(left_behind.flight().is_drained(), "what no lane takes any more is not waited for");
     }
 }
