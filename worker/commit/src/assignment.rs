@@ -17,7 +17,7 @@ pub struct Assignment {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AssignmentError {
     /// The first byte is not a known version.
-    #[error("assignment has version {0}, this pod knows 1: pods of different versions share the group")]
+    #[error("assignment has version {0}, this pod knows {VERSION}: pods of different versions share the group")]
     Version(u8),
     /// The bytes end early, or go on too long.
     #[error("assignment is damaged")]
@@ -48,7 +48,7 @@ impl Assignment {
         self.sources.is_empty() && self.hashes.is_empty()
     }
 
-    /// What a member puts into its JoinGroup metadata: `{1, generation, source count, hash count, sources…, hashes…}`, numbers
+    /// What a member puts into its JoinGroup metadata: `{2, generation, source count, hash count, sources…, hashes…}`, numbers
     /// big-endian, four bytes each. `generation` is the one in which it owned this, -1 if none.
     #[must_use]
     pub fn encode(&self, generation: i32) -> Vec<u8> {
@@ -101,6 +101,9 @@ pub struct Share {
     pub members: u32,
     /// Whether everything is assigned. If not, something is about to move, and another generation has to come.
     pub complete: bool,
+    /// What was shared out: source partitions and hash partitions of the leader's plan. A static member that comes back within its session
+    /// is given what it had, without a rebalance; if a topic has grown meanwhile, that is a share of a plan that is no more.
+    pub of: (u32, u32),
 }
 
 impl Share {
@@ -113,21 +116,22 @@ impl Share {
         if bytes.is_empty() {
             return Ok(Self::default());
         }
-        let ([members, complete], rest) = numbers::<2>(bytes)?;
-        Ok(Self { assignment: Assignment::take(rest)?, members, complete: complete == 1 })
+        let ([members, complete, sources, hash_partitions], rest) = numbers::<4>(bytes)?;
+        Ok(Self { assignment: Assignment::take(rest)?, members, complete: complete == 1, of: (sources, hash_partitions) })
     }
 
-    /// `{1, members, complete, source count, hash count, sources…, hashes…}`.
+    /// `{2, members, complete, sources of the plan, hash partitions of the plan, source count, hash count, sources…, hashes…}`.
     fn encode(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
-        bytes.extend_from_slice(&self.members.to_be_bytes());
-        bytes.extend_from_slice(&u32::from(self.complete).to_be_bytes());
+        for number in [self.members, u32::from(self.complete), self.of.0, self.of.1] {
+            bytes.extend_from_slice(&number.to_be_bytes());
+        }
         self.assignment.put(&mut bytes);
         bytes
     }
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The first `N` numbers after the version, and what follows.
 fn numbers<const N: usize>(bytes: &[u8]) -> Result<([u32; N], &[u8]), AssignmentError> {
@@ -157,7 +161,8 @@ pub fn lead(sources: u32, hash_partitions: u32, members: &[(String, Vec<u8>)]) -
     let (p, k) = shares.values().fold((0, 0), |(p, k), share| (p + share.sources.len(), k + share.hashes.len()));
     let complete = (p, k) == (sources as usize, hash_partitions as usize);
     let members = u32::try_from(members.len()).unwrap_or(u32::MAX);
-    Ok(shares.into_iter().map(|(member_id, assignment)| (member_id, Share { assignment, members, complete }.encode())).collect())
+    let share = |assignment| Share { assignment, members, complete, of: (sources, hash_partitions) };
+    Ok(shares.into_iter().map(|(member_id, assignment)| (member_id, share(assignment).encode())).collect())
 }
 
 /// Shares the plan out, evenly, and *never gives away what a member lists as owned*: a partition that is to move is first left
@@ -291,20 +296,21 @@ mod tests {
         let bytes = assignment.encode(7);
         assert_eq!(Assignment::decode(&bytes), Ok((assignment, 7)));
         assert_eq!(Assignment::decode(&[]), Ok((Assignment::default(), -1)));
-        assert_eq!(Assignment::decode(&[2]), Err(AssignmentError::Version(2)));
+        assert_eq!(Assignment::decode(&[1]), Err(AssignmentError::Version(1)));
         assert_eq!(Assignment::decode(&bytes[..bytes.len() - 1]), Err(AssignmentError::Damaged));
         assert_eq!(Assignment::decode(&bytes[..bytes.len() - 4]), Err(AssignmentError::Damaged));
-        assert_eq!(Assignment::decode(&[&[1][..], &[255; 12][..]].concat()), Err(AssignmentError::Damaged));
+        assert_eq!(Assignment::decode(&[&[2][..], &[255; 12][..]].concat()), Err(AssignmentError::Damaged));
     }
 
     #[test]
     fn a_leader_says_how_many_there_are_and_whether_something_is_still_to_move() {
         let owner = ("a".to_owned(), Assignment::whole(2, 4).encode(1));
         let alone = lead(2, 4, std::slice::from_ref(&owner)).unwrap();
-        assert_eq!(Share::decode(&alone[0].1), Ok(Share { assignment: Assignment::whole(2, 4), members: 1, complete: true }));
+        let whole = Share { assignment: Assignment::whole(2, 4), members: 1, complete: true, of: (2, 4) };
+        assert_eq!(Share::decode(&alone[0].1), Ok(whole));
         let two = lead(2, 4, &[owner, ("b".to_owned(), Vec::new())]).unwrap();
-        assert_eq!(Share::decode(&two[1].1), Ok(Share { members: 2, ..Share::default() }));
+        assert_eq!(Share::decode(&two[1].1), Ok(Share { members: 2, of: (2, 4), ..Share::default() }));
         assert_eq!(Share::decode(&[]), Ok(Share::default()));
-        assert_eq!(Share::decode(&[1, 0]), Err(AssignmentError::Damaged));
+        assert_eq!(Share::decode(&[2, 0]), Err(AssignmentError::Damaged));
     }
 }

@@ -28,6 +28,9 @@ pub struct TouchedHash {
     pub delta_bytes: u64,
     /// Whether the burst holds the manifest that the cut asked for.
     pub manifest: bool,
+    /// Whether its delta is one record that says all there is to know, so that nothing before it is needed any more: state of positions
+    /// and counters alone, which is never checkpointed.
+    pub whole: bool,
 }
 
 /// Everything one commit sends, complete before its transaction opens (rule 4) and kept until its outcome is known.

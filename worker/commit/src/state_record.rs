@@ -35,6 +35,8 @@ pub enum StateKind {
     Claim(CommitMark),
     /// What one commit changed.
     Delta,
+    /// All there is: nothing before it is needed.
+    Whole,
     /// State up to and with `covers` is in the object store, under the manifest the record names.
     Manifest {
         /// Last commit that the manifest holds.
@@ -54,7 +56,8 @@ pub enum StateKind {
 pub enum Verdict {
     /// Keep the delta for the restore, and read on.
     Keep,
-    /// The manifest replaces every delta up to and with its `covers`; keep later ones, and read on.
+    /// The manifest replaces every delta up to and with its `covers`, the whole state every delta before it; keep what is later, and
+    /// read on.
     Replace,
     /// Nothing to keep; read on.
     Skip,

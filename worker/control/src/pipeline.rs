@@ -34,7 +34,8 @@ pub enum StartFrom {
 /// What an internal topic is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum InternalUse {
-    /// Claims, state deltas, positions and names of checkpoints: partition *k* is hash partition *k*.
+    /// Claims, state deltas, positions and names of checkpoints: partition *k* is hash partition *k*. Where the query keeps no rows there is
+    /// one, of positions and counters.
     State,
     /// Rows on their way to the owner of hash partition *k*.
     Exchange {
@@ -51,7 +52,7 @@ pub struct InternalTopic {
     pub name: TopicName,
     /// What it is for.
     pub purpose: InternalUse,
-    /// Number of partitions: the layout's `maxParallelism`.
+    /// Number of partitions: the layout's `maxParallelism`; 1 for the state of a query that keeps no rows.
     pub partitions: i32,
 }
 
@@ -80,7 +81,7 @@ pub struct DesiredPipeline {
     pub group: GroupId,
     /// Prefix of the transactional ids; see [`DesiredPipeline::transactional_id`].
     pub transactional_id_prefix: String,
-    /// Its own topics: one for state, one for each exchange of the plan. Empty where the query is stateless.
+    /// Its own topics: one for state, one for each exchange of the plan.
     pub internal_topics: Vec<InternalTopic>,
     /// Where rows go that cannot be decoded or computed.
     pub dead_letters: TopicName,
@@ -101,7 +102,8 @@ impl DesiredPipeline {
         TransactionalId::from(format!("{}.{ordinal}", self.transactional_id_prefix).as_str())
     }
 
-    /// The topic of claims and state deltas; `None` where the query has no state.
+    /// The topic of claims, positions and state deltas; `None` where the control plane gave none, and the group's offsets are the only
+    /// witness of positions.
     #[must_use]
     pub fn state_topic(&self) -> Option<&InternalTopic> {
         self.internal_topics.iter().find(|topic| topic.purpose == InternalUse::State)

@@ -20,21 +20,21 @@ pub(crate) fn store_prefix(pipeline: &ObjectRef, layout: &Layout) -> String {
     format!("pipelines/{}/{}/{layout}", pipeline.namespace, pipeline.name)
 }
 
-/// The topics that a plan needs for itself: none without state; else one for state, and one for each exchange.
+/// The topics that a plan needs for itself: one for state, and one for each exchange. A plan that keeps no rows still has positions and
+/// counters, which a single partition holds: the second witness of its group's offsets (rule 6).
 pub(crate) fn internal_topics(pipeline: &ObjectRef, layout: &Layout, exchanges: &[String], has_state: bool) -> Vec<InternalTopic> {
     let prefix = internal_prefix(pipeline, layout);
-    let topic = |stage: &str, purpose: InternalUse| InternalTopic {
+    let hash_partitions = i32::try_from(layout.max_parallelism()).unwrap_or(i32::MAX);
+    let topic = |stage: &str, purpose: InternalUse, partitions: i32| InternalTopic {
         // At most 4 + 63 + 1 + 40 + 1 + 30 + 1 + 25 of Kafka's 249 letters.
         name: TopicName::new(&format!("{prefix}.{stage}")).expect("names of objects are shorter and plainer than Kafka's"),
         purpose,
-        partitions: i32::try_from(layout.max_parallelism()).unwrap_or(i32::MAX),
+        partitions,
     };
-    if !has_state {
-        return Vec::new();
-    }
-    let state = topic("state", InternalUse::State);
-    let exchanges =
-        exchanges.iter().map(|exchange| topic(&format!("exchange-{exchange}"), InternalUse::Exchange { exchange: exchange.clone() }));
+    let state = topic("state", InternalUse::State, if has_state { hash_partitions } else { 1 });
+    let exchanges = exchanges
+        .iter()
+        .map(|exchange| topic(&format!("exchange-{exchange}"), InternalUse::Exchange { exchange: exchange.clone() }, hash_partitions));
     std::iter::once(state).chain(exchanges).collect()
 }
 
@@ -49,7 +49,15 @@ mod tests {
         let topics = internal_topics(&pipeline, &layout, &["0123456789abcdef".into()], true);
         assert_eq!(topics.len(), 2);
         assert!(topics.iter().all(|topic| topic.name.is_internal()));
-        assert!(internal_topics(&pipeline, &layout, &[], false).is_empty());
+    }
+
+    #[test]
+    fn a_plan_that_keeps_no_rows_has_one_partition_for_positions_and_counters() {
+        let pipeline = ObjectRef { namespace: "default".into(), name: "copy".into() };
+        let layout = Layout::new("1c9e04d7", 1, 64).unwrap();
+        let partitions =
+            |has_state| internal_topics(&pipeline, &layout, &[], has_state).iter().map(|topic| topic.partitions).collect::<Vec<_>>();
+        assert_eq!((partitions(false), partitions(true)), (vec![1], vec![64]));
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod program;
 mod runner;
 mod sender;
 mod status;
+mod topics;
 mod worker;
 
 pub use environment::Environment;

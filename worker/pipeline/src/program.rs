@@ -14,8 +14,10 @@ use sql::{FileTable, Operator, Plan, SourceFrom};
 use state::{OperatorId, OperatorSchema, state_columns};
 use units::{PartitionId, TopicName, TopicPartition};
 
-/// Where the pipeline's own counters are kept: an operator that no plan can have (FNV-1a of "streamwright.counters").
-pub(crate) const COUNTERS: OperatorId = OperatorId(0x0ad7_6f29_6b07_9b6d);
+use crate::topics::Found;
+
+/// Where the pipeline's [`crate::status::Standing`] is kept: an operator that no plan can have (FNV-1a of "streamwright.counters").
+pub(crate) const STANDING: OperatorId = OperatorId(0x0ad7_6f29_6b07_9b6d);
 
 /// A partition of a topic that the plan reads.
 #[derive(Clone, Debug)]
@@ -68,6 +70,8 @@ pub(crate) struct Sink {
     pub(crate) node: usize,
     pub(crate) topic: TopicName,
     pub(crate) partitions: i32,
+    /// The largest batch that the topic takes.
+    pub(crate) batch_bytes_max: usize,
 }
 
 /// See the module.
@@ -78,6 +82,9 @@ pub(crate) struct Program {
     pub(crate) layout: Arc<str>,
     pub(crate) hash_partitions: u32,
     pub(crate) state_topic: Option<TopicName>,
+    /// Whether there is more state than positions and standing, so that it is checkpointed; else each commit says all there is, and nothing
+    /// is ever asked of the object store.
+    pub(crate) keeps_state: bool,
     pub(crate) sources: Vec<SourcePartition>,
     index_of_source: BTreeMap<TopicPartition, SourceIndex>,
     pub(crate) topics: Vec<SourceTopic>,
@@ -100,10 +107,11 @@ const AHEAD_WINDOWS: i64 = 4;
 pub(crate) struct ProgramError(pub(crate) String);
 
 impl Program {
-    /// `partitions` has the number of partitions of every topic of [`topics_of`].
-    pub(crate) fn new(desired: DesiredPipeline, plan: Plan, partitions: &BTreeMap<TopicName, i32>) -> Result<Self, ProgramError> {
+    /// `found` has every topic of [`topics_of`].
+    pub(crate) fn new(desired: DesiredPipeline, plan: Plan, found: &Found) -> Result<Self, ProgramError> {
+        let partitions = &found.partitions;
         let state_topic = desired.state_topic().map(|topic| topic.name.clone());
-        let hash_partitions = if state_topic.is_some() { desired.layout.max_parallelism() } else { 1 };
+        let hash_partitions = desired.state_topic().map_or(1, |topic| u32::try_from(topic.partitions).unwrap_or(1));
         let (topics, sources) = source_topics(&plan, partitions);
         let index_of_source = (0..).map(SourceIndex).zip(&sources).map(|(index, source)| (source.at.clone(), index)).collect();
         let files = source_files(&plan, hash_partitions);
@@ -112,6 +120,7 @@ impl Program {
             node,
             topic: sink.table.topic.clone(),
             partitions: partitions.get(&sink.table.topic).copied().unwrap_or(sink.table.partitions),
+            batch_bytes_max: found.batch_bytes_max(&sink.table.topic),
         };
         let sinks = plan.sinks().map(sink).collect();
         let schemas = Arc::new(schemas(&plan, &aggregates, &files, hash_partitions)?);
@@ -119,6 +128,7 @@ impl Program {
         let greatest = plan.aggregates().map(|(_, aggregate)| aggregate.windows.window().size_ms).max().unwrap_or(0);
         let most_ahead_ms = greatest.saturating_mul(AHEAD_WINDOWS).max(AHEAD_MS_LEAST);
         Ok(Self {
+            keeps_state: !aggregates.is_empty() || !files.is_empty(),
             plan,
             layout,
             hash_partitions,
@@ -302,8 +312,8 @@ fn schemas(
         let schema = OperatorSchema::new(aggregate.operator, shape.columns, shape.key, Some(shape.expires));
         schemas.insert(aggregate.operator, schema.map_err(|error| failed(&error))?);
     }
-    // Positions of files and counters are notes: these operators have no rows, and still need columns.
-    for operator in files.iter().map(|file| file.operator).chain([COUNTERS]) {
+    // Positions of files and the standing are notes: these operators have no rows, and still need columns.
+    for operator in files.iter().map(|file| file.operator).chain([STANDING]) {
         let columns = state_columns([Field::new("nothing", DataType::Int64, false)]);
         schemas.insert(operator, OperatorSchema::new(operator, columns, vec![2], None).map_err(|error| failed(&error))?);
     }

@@ -1,19 +1,19 @@
 //! Keeps one pipeline as it is desired: runs it, restarts it, holds it still, ends it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use client::{Admin, ClientError, ClientOptions, Cluster};
+use client::{Admin, ClientOptions, Cluster};
 use commit::StopReason;
 use control::{ActualPipeline, DesiredPipeline, Life, Phase, PipelineProblem, PipelineReason};
 use tokio::{sync::watch, task::JoinHandle};
-use units::TopicName;
 
 use crate::{
     catalog,
     driver::{Driver, Ended, Orders},
     environment::Environment,
-    program::{Program, topics_of},
+    program::Program,
     status::Status,
+    topics,
 };
 
 /// A run that failed is tried again after so long, twice as long each time up to the last.
@@ -244,31 +244,10 @@ impl Supervisor {
         let plan = catalog::plan(&desired)?;
         let id = desired.transactional_id(self.environment.ordinal);
         let options = ClientOptions { retry_timeout: RETRY_TIMEOUT, ..ClientOptions::new(self.environment.bootstrap.clone(), id.as_str()) };
-        let not_ready = |error: ClientError| PipelineProblem { reason: PipelineReason::ClusterNotReady, message: error.to_string() };
-        let cluster = Cluster::connect(options).await.map_err(not_ready)?;
-        let admin = Admin::new(cluster.clone());
-        let own = desired.internal_topics.iter().map(|topic| (topic.name.clone(), Some(topic.partitions)));
-        let others = topics_of(&plan).into_iter().chain([desired.dead_letters.clone()]).map(|topic| (topic, None));
-        let mut partitions: BTreeMap<TopicName, i32> = BTreeMap::new();
-        for (topic, wanted) in own.chain(others) {
-            let found = admin.describe_topic(&topic).await.map_err(not_ready)?;
-            let count = found.map(|found| i32::try_from(found.partitions.len()).unwrap_or(i32::MAX));
-            match count {
-                Some(count) if wanted.is_none_or(|wanted| wanted == count) => drop(partitions.insert(topic, count)),
-                Some(count) => {
-                    let message = format!("internal topic {topic} has {count} partitions and must have {}", wanted.unwrap_or(count));
-                    return Err(PipelineProblem { reason: PipelineReason::DataLoss, message });
-                }
-                None => {
-                    return Err(PipelineProblem {
-                        reason: PipelineReason::TopicNotFound,
-                        message: format!("topic {topic} does not exist"),
-                    });
-                }
-            }
-        }
+        let cluster = Cluster::connect(options).await.map_err(topics::not_ready)?;
+        let found = topics::look(&Admin::new(cluster.clone()), &desired, &plan).await?;
         let internal = |error: String| PipelineProblem { reason: PipelineReason::Internal, message: error };
-        let program = Program::new(desired, plan, &partitions).map_err(|error| internal(error.to_string()))?;
+        let program = Program::new(desired, plan, &found).map_err(|error| internal(error.to_string()))?;
         Driver::new(Arc::new(program), self.environment.clone(), self.status.clone(), cluster)
     }
 }

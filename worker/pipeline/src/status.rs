@@ -6,6 +6,7 @@ use std::{
 };
 
 use control::{ActualPipeline, DesiredPipeline, Phase, PipelineProblem};
+use flow::watermark::{EVERYTHING_MS, NOTHING_MS};
 use units::TimestampMs;
 
 /// The actual state, shared between whoever writes and whoever reads it.
@@ -55,27 +56,43 @@ impl Status {
     }
 }
 
-/// Counters over the life of a layout; they commit with everything else.
+/// What a pipeline says of the life of its layout, beyond what its state and positions show. It commits with everything else, so that it
+/// is the same after a restart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counters {
+pub(crate) struct Standing {
+    /// Rows that came after their window was final.
     pub(crate) late_rows: u64,
+    /// Rows in the dead-letter topic.
     pub(crate) dead_rows: u64,
+    /// The greatest watermark up to which results were final, in milliseconds; neither before the first nor at the end of bounded input
+    /// is there one to name.
+    pub(crate) watermark_ms: Option<i64>,
 }
 
-impl Counters {
-    /// 1, then both counters, little-endian.
+impl Standing {
+    /// Takes in how far results are final; a watermark never goes back.
+    pub(crate) fn reached(&mut self, watermark_ms: i64) {
+        if watermark_ms > NOTHING_MS && watermark_ms < EVERYTHING_MS {
+            self.watermark_ms = self.watermark_ms.max(Some(watermark_ms));
+        }
+    }
+
+    /// 2, then the numbers, little-endian; a watermark that is none is the least there can be.
     pub(crate) fn encode(self) -> Vec<u8> {
-        let mut note = vec![1];
+        let mut note = vec![2];
         note.extend(self.late_rows.to_le_bytes());
         note.extend(self.dead_rows.to_le_bytes());
+        note.extend(self.watermark_ms.unwrap_or(NOTHING_MS).to_le_bytes());
         note
     }
 
     pub(crate) fn decode(note: &[u8]) -> Option<Self> {
-        let (&[1], rest) = note.split_first_chunk::<1>()? else { return None };
+        let (&[2], rest) = note.split_first_chunk::<1>()? else { return None };
         let (late, rest) = rest.split_first_chunk::<8>()?;
         let (dead, rest) = rest.split_first_chunk::<8>()?;
-        rest.is_empty().then(|| Self { late_rows: u64::from_le_bytes(*late), dead_rows: u64::from_le_bytes(*dead) })
+        let (watermark, rest) = rest.split_first_chunk::<8>()?;
+        let watermark_ms = Some(i64::from_le_bytes(*watermark)).filter(|ms| *ms > NOTHING_MS);
+        rest.is_empty().then_some(Self { late_rows: u64::from_le_bytes(*late), dead_rows: u64::from_le_bytes(*dead), watermark_ms })
     }
 }
 
@@ -89,11 +106,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counters_survive_their_note() {
-        let counters = Counters { late_rows: 7, dead_rows: u64::MAX };
-        assert_eq!(Counters::decode(&counters.encode()), Some(counters));
-        for damaged in [&[][..], &[2; 17], &[1; 16], &[1; 18]] {
-            assert_eq!(Counters::decode(damaged), None);
+    fn a_standing_survives_its_note() {
+        let mut standing = Standing { late_rows: 7, dead_rows: u64::MAX, watermark_ms: None };
+        assert_eq!(Standing::decode(&standing.encode()), Some(standing));
+        standing.reached(-3);
+        assert_eq!(Standing::decode(&standing.encode()), Some(standing));
+        for damaged in [&[][..], &[1; 25], &[2; 24], &[2; 26]] {
+            assert_eq!(Standing::decode(damaged), None);
         }
+    }
+
+    #[test]
+    fn a_watermark_that_can_be_named_is_kept_and_never_goes_back() {
+        let mut standing = Standing::default();
+        [NOTHING_MS, 50, 20, EVERYTHING_MS].into_iter().for_each(|ms| standing.reached(ms));
+        assert_eq!(standing.watermark_ms, Some(50));
     }
 }

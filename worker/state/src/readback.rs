@@ -92,6 +92,12 @@ impl Readback {
                 self.deltas.push_back((record.commit, delta));
                 Step::More
             }
+            Content::Whole(delta) => {
+                self.check_writer(offset, record.commit)?;
+                delta.positions.iter().for_each(|position| self.advance(position));
+                (self.deltas, self.manifest) = (VecDeque::from([(record.commit, delta)]), None);
+                Step::More
+            }
             Content::Manifest(manifest) => {
                 self.check_writer(offset, record.commit)?;
                 manifest.positions.iter().for_each(|position| self.advance(position));

@@ -284,6 +284,11 @@ impl Hash {
                 self.floor = floor;
                 self.delta_bytes = 0;
             }
+            StateKind::Whole => {
+                self.witness.floor = Some(header.offset);
+                self.floor = header.offset;
+                self.delta_bytes = 0;
+            }
             StateKind::Delta => self.delta_bytes += header.bytes,
             StateKind::Claim(_) | StateKind::Closed { .. } => return Verdict::Skip,
         }

@@ -62,7 +62,6 @@ impl<B: Clone> Pod<B> {
                 return;
             }
         };
-        self.succeeded();
         self.join = Ask::Now;
         self.join_again_at = (!share.complete).then(|| now.plus(self.config.session_timeout_ms));
         let membership = Membership { member_id, generation, members: share.members };
@@ -71,8 +70,20 @@ impl<B: Clone> Pod<B> {
             return self.reset(now, "the group went on without this member");
         }
         self.membership = Some(membership);
-        self.take_assignment(share.assignment);
+        if share.members > 0 && share.of != (self.config.sources, self.config.hash_partitions) {
+            self.refuse_share(now);
+        } else {
+            self.succeeded();
+            self.take_assignment(share.assignment);
+        }
         self.generation_came();
+    }
+
+    /// A share of another plan: the group gave back what this pod had before it restarted, or its leader sees a topic that has grown since,
+    /// or has not yet. Nothing of it is taken; the pod joins again, with another generation in its metadata, so that all is shared anew.
+    fn refuse_share(&mut self, now: Time) {
+        let why = Failure::Retry("the group has shared out other partitions than there are".into());
+        (self.join, self.join_wanted) = (self.wait(now, &why), true);
     }
 
     /// New partitions are wanted; lost ones are committed and released if they run, and forgotten if they do not yet.

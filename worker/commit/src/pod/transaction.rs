@@ -298,6 +298,7 @@ impl<B: Clone> Pod<B> {
                 for &(hash, end) in &transaction.ends {
                     self.hashes.entry(hash).and_modify(|slot| slot.end = end);
                 }
+                self.wholes_committed(&burst);
                 self.manifests_committed(&manifests);
                 self.trim.exchanges_read(&burst.exchanges);
                 self.last_commit = Some((mark.number, now));

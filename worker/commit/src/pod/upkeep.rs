@@ -6,7 +6,7 @@ use units::Offset;
 
 use super::{Ask, Backoff, Phase, Pod};
 use crate::{
-    Committed, DataLoss, ExchangeIndex, Failure, HashPartition, Input, Intention, StopReason, Ticket, Time, intention::ManifestDue,
+    Burst, Committed, DataLoss, ExchangeIndex, Failure, HashPartition, Input, Intention, StopReason, Ticket, Time, intention::ManifestDue,
 };
 
 /// How a pod goes.
@@ -167,6 +167,15 @@ impl<B: Clone> Pod<B> {
         for manifest in manifests {
             self.hashes.entry(manifest.hash).and_modify(|slot| slot.floor = manifest.floor);
             self.trim.positions.insert(Input::State(manifest.hash), manifest.floor);
+        }
+    }
+
+    /// A record that says all there is to know makes those before it superfluous, as a manifest does.
+    pub(super) fn wholes_committed(&mut self, burst: &Burst<B>) {
+        for touched in burst.hashes.iter().filter(|touched| touched.whole) {
+            let Some(slot) = self.hashes.get_mut(&touched.hash) else { continue };
+            (slot.floor, slot.delta_bytes) = (Offset(slot.end.0 - 1), 0);
+            self.trim.positions.insert(Input::State(touched.hash), slot.floor);
         }
     }
 

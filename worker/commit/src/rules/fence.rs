@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_commit_that_only_fired_timers_still_names_its_hash_partitions() {
-        let touched = TouchedHash { hash: HashPartition(3), delta_bytes: 9, manifest: false };
+        let touched = TouchedHash { hash: HashPartition(3), delta_bytes: 9, manifest: false, whole: false };
         let burst = Burst { sources: vec![], exchanges: vec![], hashes: vec![touched], bytes: 9, markers: 1, payload: () };
         let floors = BTreeMap::from([(HashPartition(3), Offset(17))]);
         let state = NamedOffset { input: Input::State(HashPartition(3)), position: Offset(17), content: CommitNumber(8) };

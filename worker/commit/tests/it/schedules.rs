@@ -37,6 +37,17 @@ fn members_that_do_not_know_that_they_were_dropped_do_no_harm() {
 }
 
 #[test]
+fn deltas_that_say_all_there_is_are_trimmed_and_nothing_is_lost() {
+    all_pass(&Scenario { whole: true, ..Scenario::default() });
+    all_pass(&Scenario { whole: true, pods: 2, scales: true, ..Scenario::default() });
+}
+
+#[test]
+fn sources_that_grow_are_read_whole() {
+    all_pass(&Scenario { grows: true, ..Scenario::default() });
+}
+
+#[test]
 fn offsets_that_went_back_or_expired_give_way_to_the_state() {
     for loss in [Loss::Offsets, Loss::AllOffsets] {
         for seed in first_seed()..first_seed() + seeds() / 2 {

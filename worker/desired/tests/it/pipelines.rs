@@ -72,10 +72,11 @@ fn a_pipeline_runs_under_names_of_its_own_once_its_topics_are_there() {
 }
 
 #[test]
-fn a_stateless_pipeline_has_no_topics_of_its_own_but_dead_letters() {
+fn a_stateless_pipeline_has_one_partition_for_its_positions_and_dead_letters() {
     let house = house("FROM a INTO b");
-    assert_eq!(house.topic_names(), ["a", "b", "bytes", "p-dead-letters"]);
-    assert!(house.pipeline("p").state_topic().is_none());
+    let state = house.pipeline("p").state_topic().unwrap().clone();
+    assert_eq!(house.topic_names(), [state.name.as_str(), "a", "b", "bytes", "p-dead-letters"]);
+    assert_eq!(state.partitions, 1);
     assert_eq!(house.says(Kind::Pipeline, "p", ConditionType::CheckpointHealthy), "True/NotNeeded");
 }
 

@@ -8,19 +8,20 @@ use std::{
 use arrow::array::RecordBatch;
 use client::Position;
 use commit::{AdoptHash, AdoptSource, HashPartition, SourceIndex};
-use control::{Phase, PipelineReason};
+use control::{Phase, PipelineProblem, PipelineReason};
 use flow::{files::FilePosition, watermark::NOTHING_MS};
 use state::{ALL_HASHES, Checkpoints, OperatorId, Progress, Restored, RestoredState, SealLimits, StateNames, StateReader};
 use units::{LeaderEpoch, Offset};
 
-use super::{COLLECT_GRACE, Driver, jobs::Done, sources};
+use super::{COLLECT_GRACE, Driver, jobs::Done, report::Past, sources};
 use crate::{
-    program::{COUNTERS, Program},
-    status::Counters,
+    program::{Program, STANDING},
+    status::Standing,
     worker::Message,
 };
 
 /// What the pod has adopted, waiting for state to be loaded.
+#[derive(Default)]
 pub(super) struct Adoption {
     hashes: Vec<AdoptHash>,
     sources: Vec<AdoptSource>,
@@ -33,32 +34,38 @@ pub(super) struct Loaded {
     /// Rows by exchange.
     rows: Vec<(usize, Vec<RecordBatch>)>,
     notes: BTreeMap<OperatorId, Progress>,
+    past: Past,
+    /// Bytes of deltas that no manifest covers.
+    unfolded: u64,
 }
 
 impl Driver {
     /// Reads runs and decodes deltas, beside the driver.
-    pub(super) fn load(&self, restored: Restored) {
+    pub(super) fn load(&self, restored: Restored, past: Past) {
         let (program, store) = (Arc::clone(&self.program), Arc::clone(&self.environment.store));
         let (jobs, epoch) = (self.jobs.clone(), self.epoch);
         tokio::task::spawn_blocking(move || {
             let reader = StateReader::new(store.clone());
-            let loaded = load(&program, &*store, &reader, restored);
+            let loaded = load(&program, &*store, &reader, restored, past);
             let _ = jobs.send(Done::Loaded(epoch, Box::new(loaded)));
         });
     }
 
-    pub(super) fn loaded(&mut self, loaded: Result<Loaded, String>) {
+    pub(super) fn loaded(&mut self, loaded: Result<Loaded, PipelineProblem>) {
         match loaded {
             Ok(loaded) => {
                 let k = loaded.restored.readback().hash.0;
                 self.loaded_states.insert(k, loaded);
             }
-            Err(what) => self.fail(PipelineReason::DataLoss, what),
+            Err(PipelineProblem { reason, message }) => self.fail(reason, message),
         }
     }
 
     pub(super) fn adopt(&mut self, hashes: Vec<AdoptHash>, sources: Vec<AdoptSource>) {
-        self.adoption = Some(Adoption { hashes, sources, loaded: BTreeMap::new() });
+        // Another may still wait for its state: nothing that is the pod's may be forgotten.
+        let adoption = self.adoption.get_or_insert_default();
+        adoption.hashes.extend(hashes);
+        adoption.sources.extend(sources);
     }
 
     /// Once everything that was adopted is loaded: lanes get their state, sources their positions.
@@ -76,6 +83,7 @@ impl Driver {
         }
         let mut positions: BTreeMap<(Arc<str>, i32), state::Position> = BTreeMap::new();
         let mut notes: BTreeMap<OperatorId, Progress> = BTreeMap::new();
+        let (mut past, mut unfolded) = (Past::default(), BTreeMap::new());
         let lanes = self.program.lanes_of_hashes(self.mailboxes.count());
         for AdoptHash { hash: HashPartition(k), .. } in &hashes {
             let loaded = loaded.remove(k);
@@ -86,6 +94,8 @@ impl Driver {
                     known.watermark = known.watermark.max(position.watermark);
                 }
                 notes.extend(loaded.notes);
+                past = past.and(loaded.past);
+                unfolded.insert(*k, loaded.unfolded);
                 if let Some(checkpoints) = self.checkpoints.as_mut() {
                     checkpoints.adopt(loaded.restored);
                 }
@@ -93,17 +103,20 @@ impl Driver {
             });
             self.mailboxes.send(lanes[*k as usize], Message::Own { k: *k, state: rows }, 0);
         }
-        if let Some(counters) = notes.get(&COUNTERS).and_then(|progress| Counters::decode(&progress.note)) {
-            self.counters = counters;
+        if !hashes.is_empty() {
+            let standing = notes.get(&STANDING).and_then(|progress| Standing::decode(&progress.note)).unwrap_or_default();
+            self.standing = Some(standing);
+            self.report.restored(standing, past, unfolded);
         }
         self.read_exchanges(&hashes);
         self.adopt_sources(&sources, &positions);
         self.adopt_files(&notes, &positions);
+        self.write_status();
         self.status.phase(Phase::Running);
     }
 
     fn begin_checkpoints(&mut self) -> Result<(), String> {
-        if self.program.state_topic.is_none() {
+        if self.program.state_topic.is_none() || !self.program.keeps_state {
             return Ok(());
         }
         let life = self.life.ok_or("a pod adopts before it has registered")?;
@@ -168,12 +181,23 @@ impl Driver {
     }
 }
 
-fn load(program: &Program, store: &dyn store::ObjectStore, reader: &StateReader, restored: Restored) -> Result<Loaded, String> {
-    let k = restored.hash;
-    let failed = |error: state::ReadError| format!("state of hash partition {k}: {}", with_sources(&error));
+fn load(
+    program: &Program,
+    store: &dyn store::ObjectStore,
+    reader: &StateReader,
+    restored: Restored,
+    past: Past,
+) -> Result<Loaded, PipelineProblem> {
+    let (k, unfolded) = (restored.hash, if program.keeps_state { restored.delta_bytes() } else { 0 });
+    let failed = |error: state::ReadError| PipelineProblem {
+        // A store that is away has lost nothing: it is asked again.
+        reason: if error.is_transient() { PipelineReason::ClusterNotReady } else { PipelineReason::DataLoss },
+        message: format!("state of hash partition {k}: {}", with_sources(&error)),
+    };
     let mut restored = RestoredState::load(store, restored, &program.schemas).map_err(failed)?;
     if let Some(operator) = restored.unknown_operators(&program.schemas).first() {
-        return Err(format!("state of hash partition {k} is of operator {operator}, which the query does not have"));
+        let message = format!("state of hash partition {k} is of operator {operator}, which the query does not have");
+        return Err(PipelineProblem { reason: PipelineReason::DataLoss, message });
     }
     let notes = restored.progress();
     let mut rows = Vec::new();
@@ -182,7 +206,7 @@ fn load(program: &Program, store: &dyn store::ObjectStore, reader: &StateReader,
         let batches = restored.rows(reader, schema, &ALL_HASHES).collect::<Result<Vec<_>, _>>().map_err(failed)?;
         rows.push((exchange, batches));
     }
-    Ok(Loaded { restored, rows, notes })
+    Ok(Loaded { restored, rows, notes, past, unfolded })
 }
 
 /// An error with all that is behind it.

@@ -16,9 +16,9 @@ use units::{Offset, PartitionId, TopicPartition};
 
 use super::readback::of_state;
 use crate::{
-    program::{COUNTERS, Program},
+    program::{Program, STANDING},
     sender::Batches,
-    status::{self, Counters},
+    status::{self, Standing},
     worker::LaneCut,
 };
 
@@ -43,7 +43,7 @@ pub(super) struct Committing {
     pub(super) positions: Vec<Position>,
     pub(super) sources: Vec<(SourceIndex, Offset)>,
     pub(super) delta_bytes: BTreeMap<u32, u64>,
-    pub(super) watermark_ms: Option<i64>,
+    pub(super) standing: Standing,
     pub(super) rows_out: u64,
 }
 
@@ -55,8 +55,8 @@ pub(super) struct Parts {
     pub(super) positions: Vec<Position>,
     /// Positions of files that moved, by operator, with the hash partition that keeps each.
     pub(super) files: Vec<(HashPartition, OperatorId, Vec<u8>)>,
-    pub(super) counters: Counters,
-    pub(super) counters_moved: bool,
+    pub(super) standing: Standing,
+    pub(super) standing_moved: bool,
     pub(super) manifests: Vec<(HashPartition, Option<ManifestRecord>)>,
 }
 
@@ -67,7 +67,7 @@ impl Parts {
         self.lanes.iter().all(lane_is_empty)
             && self.sources.is_empty()
             && self.files.is_empty()
-            && !self.counters_moved
+            && !self.standing_moved
             && self.manifests.is_empty()
     }
 
@@ -75,22 +75,20 @@ impl Parts {
     pub(super) fn assemble(mut self, program: &Program) -> Burst<Payload> {
         let mut batches = Vec::new();
         let mut deltas: BTreeMap<u32, Vec<OperatorDelta>> = BTreeMap::new();
-        let (mut rows_out, mut exchanges_ms, mut sources_ms) = (0, Vec::new(), Vec::new());
+        let mut rows_out = 0;
         for lane in &mut self.lanes {
             rows_out += lane.rows_out;
             batches.extend(lane.outputs.drain(..).map(|(partition, bytes)| Batch { partition, bytes: bytes.into() }));
             let dead = |bytes: Vec<u8>| Batch { partition: dead_letters(program), bytes: bytes.into() };
             batches.extend(lane.dead_letters.drain(..).map(dead));
             lane.deltas.drain(..).for_each(|(k, delta)| deltas.entry(k).or_default().push(delta));
-            exchanges_ms.extend(lane.exchanges.last().copied());
-            sources_ms.extend(lane.sources.iter().filter(|(_, _, is_idle)| !is_idle).map(|(_, watermark_ms, _)| *watermark_ms));
-            sources_ms.extend(lane.files.iter().map(|(_, watermark_ms)| *watermark_ms));
         }
         for (hash, operator, note) in &self.files {
             deltas.entry(hash.0).or_default().push(note_only(program, *operator, note));
         }
-        if self.counters_moved {
-            deltas.entry(0).or_default().push(note_only(program, COUNTERS, &self.counters.encode()));
+        // Where a record says all there is to know, it says this every time.
+        if self.standing_moved || !program.keeps_state {
+            deltas.entry(0).or_default().push(note_only(program, STANDING, &self.standing.encode()));
         }
         let mut touched: BTreeSet<u32> = deltas.keys().copied().chain(self.manifests.iter().map(|(hash, _)| hash.0)).collect();
         if touched.is_empty() {
@@ -104,19 +102,19 @@ impl Parts {
             let manifest = self.manifests.iter().find(|(hash, _)| hash.0 == k).and_then(|(_, manifest)| manifest.clone());
             let operators = deltas.get(&k).cloned().unwrap_or_default();
             let bytes = self.state_batches(program, k, operators, manifest.as_ref(), &mut batches, &mut state);
-            hashes.push(TouchedHash { hash: HashPartition(k), delta_bytes: bytes, manifest: manifest.is_some() });
+            let whole = program.state_topic.is_some() && !program.keeps_state;
+            hashes.push(TouchedHash { hash: HashPartition(k), delta_bytes: bytes, manifest: manifest.is_some(), whole });
             delta_bytes.insert(k, bytes);
         }
         let bytes = batches.iter().map(|batch| batch.bytes.len() as u64).sum();
         let partitions: BTreeSet<&TopicPartition> = batches.iter().map(|batch| &batch.partition).collect();
         let markers = u32::try_from(partitions.len() + 1).unwrap_or(u32::MAX);
-        let watermark_ms = if program.aggregates.is_empty() { sources_ms.into_iter().min() } else { exchanges_ms.into_iter().min() };
         let committing = Committing {
             deltas: std::sync::Mutex::new(deltas),
             positions: self.positions,
             sources: self.sources.clone(),
             delta_bytes,
-            watermark_ms,
+            standing: self.standing,
             rows_out,
         };
         let payload = Payload { batches: Arc::new(Mutex::new(batches)), state: state.into(), committing: Arc::new(committing) };
@@ -135,8 +133,10 @@ impl Parts {
     ) -> u64 {
         let Some(partition) = program.place(Input::State(HashPartition(k))) else { return 0 };
         let deltas = Delta { positions: self.positions.clone(), operators }.encode(RECORD_BYTES);
-        let bytes = deltas.iter().map(state::EncodedDelta::bytes).sum();
-        let contents = deltas.into_iter().map(Content::Delta).chain(manifest.cloned().map(Content::Manifest));
+        let bytes = if program.keeps_state { deltas.iter().map(state::EncodedDelta::bytes).sum() } else { 0 };
+        assert!(program.keeps_state || deltas.len() == 1, "what says all there is to know is one record");
+        let content = if program.keeps_state { Content::Delta } else { Content::Whole };
+        let contents = deltas.into_iter().map(content).chain(manifest.cloned().map(Content::Manifest));
         let mut records = contents.map(|content| record(program, k, self.mark, content)).peekable();
         while records.peek().is_some() {
             let mut builder = BatchBuilder::new(Compression::None);
@@ -170,7 +170,7 @@ pub(super) fn claims(program: &Program, mark: CommitMark, hashes: &[HashPartitio
         positions: Vec::new(),
         sources: Vec::new(),
         delta_bytes: BTreeMap::new(),
-        watermark_ms: None,
+        standing: Standing::default(),
         rows_out: 0,
     };
     Payload { batches: Arc::new(Mutex::new(batches)), state: state.into(), committing: Arc::new(committing) }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use commit::{CommitMark, CommitNumber, Event, ManifestDue, Ticket};
 use control::Phase;
+use flow::watermark::NOTHING_MS;
 use state::{Position, Upstream};
 use tokio::sync::mpsc;
 use units::Offset;
@@ -66,10 +67,12 @@ impl Driver {
     /// What the lanes gave, with where sources are.
     fn parts(&mut self, mark: CommitMark, lanes: Vec<LaneCut>, manifests: &[ManifestDue]) -> Parts {
         self.is_dirty = false;
-        let before = self.counters;
+        let before = self.standing.unwrap_or_default();
+        let mut standing = before;
+        standing.reached(watermark_of(&lanes));
         for lane in &lanes {
-            self.counters.late_rows += lane.late_rows;
-            self.counters.dead_rows += lane.dead_rows;
+            standing.late_rows += lane.late_rows;
+            standing.dead_rows += lane.dead_rows;
             for &(index, watermark_ms, is_idle) in &lane.sources {
                 let source = commit::SourceIndex(u32::try_from(index).unwrap_or(u32::MAX));
                 if let Some(slot) = self.sources.get_mut(&source) {
@@ -82,6 +85,7 @@ impl Driver {
             }
             self.report.rows_in += lane.rows_in.values().chain(lane.file_rows_in.values()).sum::<u64>();
         }
+        self.standing = self.standing.map(|_| standing);
         self.hold_back_the_fast();
         self.report.memory_bytes = lanes.iter().map(|lane| lane.state_bytes).sum();
         let moved = |(&source, slot): (&commit::SourceIndex, &mut super::sources::Source)| {
@@ -104,8 +108,8 @@ impl Driver {
             sources,
             positions: self.positions(),
             files,
-            counters: self.counters,
-            counters_moved: self.counters != before,
+            standing,
+            standing_moved: standing != before,
             manifests: manifests.iter().map(record).collect(),
         }
     }
@@ -124,4 +128,15 @@ impl Driver {
         });
         sources.chain(files).collect()
     }
+}
+
+/// Up to where everything that was given out is final: the least watermark of all exchanges, or without any that of the sources which are
+/// not idle.
+fn watermark_of(lanes: &[LaneCut]) -> i64 {
+    let exchanges = lanes.iter().flat_map(|lane| lane.exchanges.iter().copied());
+    let sources = lanes.iter().flat_map(|lane| {
+        let topics = lane.sources.iter().filter(|(_, _, is_idle)| !is_idle).map(|(_, watermark_ms, _)| *watermark_ms);
+        topics.chain(lane.files.iter().map(|(_, watermark_ms)| *watermark_ms))
+    });
+    exchanges.min().or_else(|| sources.min()).unwrap_or(NOTHING_MS)
 }

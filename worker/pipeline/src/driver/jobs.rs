@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use client::{FetchError, Isolation, OffsetAt};
 use commit::{Burst, Committed, Event, Failure, Input, SourceIndex, Ticket};
-use control::{PipelineReason, StartFrom};
+use control::{PipelineProblem, PipelineReason, StartFrom};
 use flow::files::FileRows;
 use state::{CheckpointDue, Collected, SealError, SealJob, Sealed};
 use units::{Offset, TopicPartition};
@@ -16,7 +16,7 @@ use crate::failure::of_read;
 pub(super) enum Done {
     Offsets(Ticket, Result<Vec<(Input, Option<Committed>)>, Failure>),
     LogStarts(u64, Result<Vec<(TopicPartition, Offset)>, String>),
-    Loaded(u64, Box<Result<Loaded, String>>),
+    Loaded(u64, Box<Result<Loaded, PipelineProblem>>),
     StartPositions(u64, Result<Vec<(SourceIndex, Offset)>, String>),
     Burst(Ticket, Option<Burst<Payload>>),
     Sealed(u64, Ticket, Box<Result<Sealed, SealError>>),

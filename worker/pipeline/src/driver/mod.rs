@@ -28,7 +28,7 @@ use crate::{
     lanes::Mailboxes,
     program::Program,
     sender::{Answer, Sender},
-    status::{Counters, Status},
+    status::{Standing, Status},
     worker::{Message, Worker},
 };
 use burst::Payload;
@@ -106,7 +106,8 @@ pub(crate) struct Driver {
     sending: Option<Payload>,
     /// Rows were dispatched, or something else is to be committed, since it was reported.
     is_dirty: bool,
-    counters: Counters,
+    /// As of the last cut; `None` until it was read back.
+    standing: Option<Standing>,
     report: report::Report,
     ended: Option<Ended>,
     intentions: VecDeque<commit::Intention<Payload>>,
@@ -161,7 +162,7 @@ impl Driver {
             cutting: None,
             sending: None,
             is_dirty: false,
-            counters: Counters::default(),
+            standing: None,
             report: report::Report::default(),
             ended: None,
             intentions: VecDeque::new(),
@@ -295,7 +296,8 @@ impl Driver {
         self.sending = None;
         self.is_dirty = false;
         // What was counted and not committed is counted again.
-        self.counters = Counters::default();
+        self.standing = None;
+        self.report.reset();
         self.status.phase(Phase::Starting);
     }
 

@@ -9,11 +9,11 @@ use bytes::Bytes;
 use client::{FetchError, Fetched, Position};
 use commit::{CommitMark, CommitNumber, Event, ExchangeIndex, HashPartition, Input, StateHeader, StateKind, Until, Upstream, Verdict};
 use control::{Phase, PipelineReason};
-use records::Records;
+use records::{BatchHeader, Records};
 use state::{Content, Readback, StateRecord};
-use units::{LeaderEpoch, Offset, TopicPartition};
+use units::{LeaderEpoch, Offset, TimestampMs, TopicPartition};
 
-use super::{Driver, FetchOutcome, jobs};
+use super::{Driver, FetchOutcome, jobs, report::Past};
 use crate::program::Program;
 
 /// No state record is larger decompressed: they are written below 1 MiB, uncompressed.
@@ -26,7 +26,7 @@ pub(super) struct Reading {
     wanted: BTreeMap<u32, CommitMark>,
     /// Log starts are being asked for.
     asked: BTreeMap<u32, CommitMark>,
-    states: BTreeMap<u32, (CommitMark, Readback)>,
+    states: BTreeMap<u32, (CommitMark, Readback, Past)>,
     /// Exchange partitions whose claims were not read yet.
     exchanges: BTreeSet<TopicPartition>,
 }
@@ -72,7 +72,7 @@ impl Driver {
             let Some(Input::State(HashPartition(k))) = self.program.input(&at) else { continue };
             let Some(&mark) = asked.get(&k) else { continue };
             let readback = Readback::new(&self.program.layout, state::HashPartition(k), of_state(mark));
-            self.reading.states.insert(k, (mark, readback));
+            self.reading.states.insert(k, (mark, readback, Past::default()));
             self.pod.on_state_start(HashPartition(k), start);
             self.readback.assign([Position { partition: at, offset: start, leader_epoch: LeaderEpoch(-1) }]);
         }
@@ -99,7 +99,7 @@ impl Driver {
             Err(FetchError::OffsetOutOfRange { partition, asked, log_start, log_end }) => match self.program.input(&partition) {
                 // Its owner has trimmed it meanwhile: begin again where it begins now.
                 Some(Input::State(HashPartition(k))) => {
-                    if let Some((mark, _)) = self.reading.states.remove(&k) {
+                    if let Some((mark, ..)) = self.reading.states.remove(&k) {
                         self.reading.wanted.insert(k, mark);
                     }
                 }
@@ -111,87 +111,112 @@ impl Driver {
     }
 
     fn state_fetched(&mut self, hash: HashPartition, fetched: &Fetched) {
-        let records = match values(fetched) {
-            Ok(records) => records,
-            Err(what) => return self.fail(PipelineReason::DataLoss, what),
-        };
-        for (offset, value) in records {
-            let Some((_, readback)) = self.reading.states.get_mut(&hash.0) else { return };
-            let bytes = value.len() as u64;
-            let told = StateRecord::decode(value.clone()).map_err(|error| error.to_string());
-            let told = told.and_then(|record| Ok((readback.push(offset, value).map_err(|error| error.to_string())?, record)));
-            let (_, record) = match told {
-                Ok(told) => told,
-                Err(what) => {
-                    let message = format!("{what} (in {} at offset {offset})", fetched.partition);
-                    return self.fail(PipelineReason::DataLoss, message);
-                }
+        for records in values(fetched) {
+            let records = match records {
+                Ok(records) => records,
+                Err(what) => return self.fail(PipelineReason::DataLoss, what),
             };
-            let header = header(&self.program, offset, bytes, &record);
-            match self.pod.on_state_record(self.now(), hash, &header) {
-                Verdict::Keep | Verdict::Replace | Verdict::Skip => {}
-                Verdict::Complete => {
-                    self.readback.revoke([&fetched.partition]);
-                    let (_, readback) = self.reading.states.remove(&hash.0).expect("looked at above");
-                    return self.load(readback.complete(offset));
-                }
-                Verdict::Stop => {
-                    self.readback.revoke([&fetched.partition]);
-                    self.reading.states.remove(&hash.0);
+            for read in records {
+                if !self.state_record(hash, &fetched.partition, read) {
                     return;
                 }
             }
         }
     }
 
-    fn exchange_fetched(&mut self, exchange: ExchangeIndex, hash: HashPartition, fetched: &Fetched) {
-        let records = match values(fetched) {
-            Ok(records) => records,
-            Err(what) => return self.fail(PipelineReason::DataLoss, what),
+    /// Takes in one record of a state partition; false where nothing more is to be read.
+    fn state_record(&mut self, hash: HashPartition, at: &TopicPartition, Read { offset, time, value }: Read) -> bool {
+        let Some((_, readback, past)) = self.reading.states.get_mut(&hash.0) else { return false };
+        let bytes = value.len() as u64;
+        let told = StateRecord::decode(value.clone()).map_err(|error| error.to_string());
+        let told = told.and_then(|record| Ok((readback.push(offset, value).map_err(|error| error.to_string())?, record)));
+        let record = match told {
+            Ok((_, record)) => record,
+            Err(what) => {
+                self.fail(PipelineReason::DataLoss, format!("{what} (in {at} at offset {offset})"));
+                return false;
+            }
         };
-        for (offset, value) in records {
-            match StateRecord::decode(value).map(|record| (record.content, record.commit)) {
-                Ok((Content::Claim, commit)) => {
-                    let mark = of_commit(commit);
-                    self.pod.on_exchange_claim(self.now(), exchange, hash, mark);
-                    if self.life == Some(mark.life) {
-                        self.readback.revoke([&fetched.partition]);
-                        self.reading.exchanges.remove(&fetched.partition);
-                        return;
+        let header = header(&self.program, offset, bytes, &record);
+        past.read(&header.kind, time);
+        match self.pod.on_state_record(self.now(), hash, &header) {
+            Verdict::Keep | Verdict::Replace | Verdict::Skip => true,
+            Verdict::Complete => {
+                self.readback.revoke([at]);
+                let (_, readback, past) = self.reading.states.remove(&hash.0).expect("looked at above");
+                self.load(readback.complete(offset), past);
+                false
+            }
+            Verdict::Stop => {
+                self.readback.revoke([at]);
+                self.reading.states.remove(&hash.0);
+                false
+            }
+        }
+    }
+
+    fn exchange_fetched(&mut self, exchange: ExchangeIndex, hash: HashPartition, fetched: &Fetched) {
+        for records in values(fetched) {
+            let records = match records {
+                Ok(records) => records,
+                Err(what) => return self.fail(PipelineReason::DataLoss, what),
+            };
+            for Read { offset, value, .. } in records {
+                let mark = match StateRecord::decode(value) {
+                    Ok(StateRecord { content: Content::Claim, commit, .. }) => of_commit(commit),
+                    Ok(_) => {
+                        let at = &fetched.partition;
+                        let message = format!("{at} holds rows of another pod at offset {offset}, and this version does not read them");
+                        return self.fail(PipelineReason::Internal, message);
                     }
-                }
-                _ => {
-                    let message = format!(
-                        "{} holds rows of another pod at offset {offset}, and this version runs one pod and does not read them",
-                        fetched.partition
-                    );
-                    return self.fail(PipelineReason::Internal, message);
+                    Err(error) => {
+                        let message = format!("{} at offset {offset} cannot be read: {error}", fetched.partition);
+                        return self.fail(PipelineReason::DataLoss, message);
+                    }
+                };
+                self.pod.on_exchange_claim(self.now(), exchange, hash, mark);
+                if self.life == Some(mark.life) {
+                    self.readback.revoke([&fetched.partition]);
+                    self.reading.exchanges.remove(&fetched.partition);
+                    return;
                 }
             }
         }
     }
 }
 
-/// Offsets and values of what was fetched.
-fn values(fetched: &Fetched) -> Result<Vec<(Offset, Bytes)>, String> {
-    let mut values = Vec::new();
-    for (header, bytes) in &fetched.batches {
-        let records = Records::decode(bytes, RECORDS_BYTES_MAX)
-            .map_err(|error| format!("{} at offset {} cannot be read: {error}", fetched.partition, header.base_offset))?;
+/// One record that was read back.
+struct Read {
+    offset: Offset,
+    /// When it was written.
+    time: TimestampMs,
+    value: Bytes,
+}
+
+/// What was fetched, a batch at a time: only one of them is decompressed at once.
+fn values(fetched: &Fetched) -> impl Iterator<Item = Result<Vec<Read>, String>> {
+    let of_batch = move |(header, bytes): &(BatchHeader, Bytes)| -> Result<Vec<Read>, String> {
+        let (at, base) = (&fetched.partition, header.base_offset);
+        let records =
+            Records::decode(bytes, RECORDS_BYTES_MAX).map_err(|error| format!("{at} at offset {base} cannot be read: {error}"))?;
+        let mut read = Vec::new();
         for record in records.iter() {
-            let record = record.map_err(|error| format!("{} after offset {}: {error}", fetched.partition, header.base_offset))?;
+            let record = record.map_err(|error| format!("{at} after offset {base} cannot be read: {error}"))?;
             if record.offset >= fetched.from {
-                values.push((record.offset, Bytes::copy_from_slice(record.value.unwrap_or_default())));
+                let value = Bytes::copy_from_slice(record.value.unwrap_or_default());
+                read.push(Read { offset: record.offset, time: record.timestamp, value });
             }
         }
-    }
-    Ok(values)
+        Ok(read)
+    };
+    fetched.batches.iter().map(of_batch)
 }
 
 fn header(program: &Arc<Program>, offset: Offset, bytes: u64, record: &StateRecord) -> StateHeader {
     let (kind, positions) = match &record.content {
         Content::Claim => (StateKind::Claim(of_commit(record.commit)), &[][..]),
         Content::Delta(delta) => (StateKind::Delta, &delta.positions[..]),
+        Content::Whole(delta) => (StateKind::Whole, &delta.positions[..]),
         Content::Manifest(manifest) => {
             let covers = CommitNumber(manifest.covers.number);
             (StateKind::Manifest { covers, floor: manifest.floor }, &manifest.positions[..])

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
+use commit::StateKind;
 use control::{PipelineProblem, PipelineReason, SourceProgress};
 use units::{ByteCount, DurationMs, TimestampMs};
 
 use super::{Driver, burst::Committing};
-use crate::status;
+use crate::status::{self, Standing};
 
 /// Kept for status.
 #[derive(Debug, Default)]
@@ -15,7 +16,8 @@ pub(super) struct Report {
     rows_out: u64,
     pub(super) memory_bytes: u64,
     unfolded: BTreeMap<u32, u64>,
-    watermark_ms: Option<i64>,
+    /// As of the last commit.
+    standing: Option<Standing>,
     last_commit: Option<TimestampMs>,
     last_checkpoint: Option<TimestampMs>,
     pub(super) checkpoint_failing_since: Option<TimestampMs>,
@@ -25,11 +27,52 @@ pub(super) struct Report {
     pub(super) next_look: Option<Instant>,
 }
 
+/// What the state partitions say of the past.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Past {
+    /// When a commit wrote to one last.
+    pub(super) last_commit: Option<TimestampMs>,
+    /// When a manifest was committed to one last.
+    pub(super) last_checkpoint: Option<TimestampMs>,
+}
+
+impl Past {
+    /// A record of this kind was written then.
+    pub(super) fn read(&mut self, kind: &StateKind, at: TimestampMs) {
+        match kind {
+            StateKind::Delta | StateKind::Whole => self.last_commit = self.last_commit.max(Some(at)),
+            StateKind::Manifest { .. } => {
+                (self.last_commit, self.last_checkpoint) = (self.last_commit.max(Some(at)), self.last_checkpoint.max(Some(at)));
+            }
+            StateKind::Claim(_) | StateKind::Closed { .. } => {}
+        }
+    }
+
+    /// Together with what another state partition says.
+    pub(super) fn and(self, other: Self) -> Self {
+        let (last_commit, last_checkpoint) = (self.last_commit.max(other.last_commit), self.last_checkpoint.max(other.last_checkpoint));
+        Self { last_commit, last_checkpoint }
+    }
+}
+
 impl Report {
+    /// The state was read back: the pipeline stands where it stood.
+    pub(super) fn restored(&mut self, standing: Standing, past: Past, unfolded: BTreeMap<u32, u64>) {
+        (self.standing, self.unfolded) = (Some(standing), unfolded);
+        self.last_commit = self.last_commit.max(past.last_commit);
+        self.last_checkpoint = self.last_checkpoint.max(past.last_checkpoint);
+    }
+
+    /// What was restored is dropped, and comes again.
+    pub(super) fn reset(&mut self) {
+        (self.standing, self.memory_bytes) = (None, 0);
+        self.unfolded.clear();
+    }
+
     pub(super) fn committed(&mut self, committing: &Committing, manifests: &[commit::ManifestDue]) {
         self.last_commit = Some(status::now());
         self.rows_out += committing.rows_out;
-        self.watermark_ms = committing.watermark_ms.or(self.watermark_ms);
+        self.standing = Some(committing.standing);
         for (&k, bytes) in &committing.delta_bytes {
             *self.unfolded.entry(k).or_default() += bytes;
         }
@@ -78,19 +121,20 @@ impl Driver {
             progress.finished = file.note.is_end;
         }
         let sources = sources.into_values().collect();
-        let is_known = |watermark_ms: &i64| *watermark_ms > i64::MIN && *watermark_ms < i64::MAX;
         let report = &self.report;
         self.status.change(|actual| {
             actual.problem = failing.or(trouble);
             actual.lag = self.lag_ms().map(DurationMs);
-            actual.watermark = report.watermark_ms.filter(is_known).map(TimestampMs).or(actual.watermark);
             actual.last_commit = report.last_commit.or(actual.last_commit);
             actual.last_checkpoint = report.last_checkpoint.or(actual.last_checkpoint);
             actual.state_bytes = ByteCount(report.memory_bytes);
             actual.unfolded_bytes = ByteCount(report.unfolded.values().sum());
             actual.checkpoint_failing_since = report.checkpoint_failing_since;
-            actual.late_rows = self.counters.late_rows;
-            actual.dead_letters = self.counters.dead_rows;
+            // Before the state was read back, what was known before this run is still right.
+            if let Some(standing) = report.standing {
+                actual.watermark = standing.watermark_ms.map(TimestampMs);
+                (actual.late_rows, actual.dead_letters) = (standing.late_rows, standing.dead_rows);
+            }
             actual.rows_in = report.rows_in;
             actual.rows_out = report.rows_out;
             actual.sources = sources;

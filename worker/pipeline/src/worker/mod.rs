@@ -173,7 +173,12 @@ impl Worker {
     }
 
     fn partial(&mut self, exchange: usize, rows: &RecordBatch) -> Result<(), String> {
-        self.late_rows += self.exchanges[exchange].aggregate.on_partial(rows).map_err(|error| error.to_string())?;
+        let aggregate = &mut self.exchanges[exchange].aggregate;
+        let before = aggregate.changes();
+        self.late_rows += aggregate.on_partial(rows).map_err(|error| error.to_string())?;
+        // What changed goes into the next commit, each group once.
+        let row_bytes = rows.get_array_memory_size() as u64 / rows.num_rows().max(1) as u64;
+        self.mailboxes.flight().add_pending((aggregate.changes() - before) * row_bytes);
         Ok(())
     }
 
@@ -205,7 +210,7 @@ impl Worker {
         for exchange in 0..self.exchanges.len() {
             let end = &mut self.exchanges[exchange];
             said.iter().for_each(|&(upstream, progress)| end.merger.update(upstream, progress));
-            let watermark_ms = watermark_of(&end.merger);
+            let watermark_ms = end.merger.watermark_ms();
             if watermark_ms > end.reached_ms {
                 end.reached_ms = watermark_ms;
                 self.fire(exchange, watermark_ms)?;
@@ -263,16 +268,6 @@ impl Worker {
         }
         Ok(cut)
     }
-}
-
-/// The merged watermark. Once all upstreams are silent nobody holds anybody back, and what was read is complete as far as the furthest of
-/// them has come (so Flink has it, too): else the last windows would stay open whenever partitions fall silent together.
-fn watermark_of(merger: &WatermarkMerger) -> i64 {
-    let merged = merger.watermark_ms();
-    if !merger.iter().all(|(_, progress)| progress.is_idle) {
-        return merged;
-    }
-    merger.iter().map(|(_, progress)| progress.watermark_ms).fold(merged, i64::max)
 }
 
 fn too_large(error: ArrowError) -> String {

@@ -6,6 +6,7 @@ use arrow::{
     array::{Array, AsArray, RecordBatch},
     datatypes::TimestampMillisecondType,
 };
+use bytes::Bytes;
 use client::{Fetched, Isolation};
 use flow::{
     Batch,
@@ -14,8 +15,9 @@ use flow::{
     format::{Decoder, Row},
     watermark::{EVERYTHING_MS, PartitionWatermark, Progress, Upstream},
 };
-use records::Records;
+use records::{BatchHeader, Records};
 use sql::Operator;
+use units::{Offset, TopicPartition};
 
 use super::{Worker, wall_clock_ms};
 use crate::dead_letter::Origin;
@@ -24,6 +26,10 @@ use crate::dead_letter::Origin;
 const ROWS_MAX: usize = 8_192;
 /// A batch that decompresses to more is not opened: its bytes go to the dead letters.
 const DECOMPRESSED_BYTES_MAX: usize = 128 << 20;
+/// A batch of more records is not opened either: each of them may become a dead letter or a row, which is larger than it is.
+const RECORDS_MAX: u32 = 1 << 20;
+/// Batches are opened until they are so large together, then computed: what a lane holds of a fetch is bounded by this and one batch.
+const OPENED_BYTES: usize = 8 << 20;
 
 /// One stage that reads a source.
 pub(super) struct Reader {
@@ -82,44 +88,59 @@ impl Worker {
         let program = Arc::clone(&self.program);
         let at = &program.sources[source].at;
         let Some(mut input) = self.topics.remove(&source) else { return Ok(()) };
-        let mut opened = Vec::with_capacity(fetched.batches.len());
-        let mut damaged: Vec<(usize, String)> = Vec::new();
-        for (index, (_, bytes)) in fetched.batches.iter().enumerate() {
-            match Records::decode(bytes, DECOMPRESSED_BYTES_MAX) {
-                Ok(records) => opened.push((index, records)),
-                Err(error) => damaged.push((index, error.to_string())),
+        let (mut opened, mut opened_bytes) = (Vec::new(), 0);
+        for (header, bytes) in &fetched.batches {
+            match open(header, bytes) {
+                Ok(records) => {
+                    opened_bytes += records.payload_bytes();
+                    opened.push((bytes, records));
+                }
+                Err(why) => self.dead_batch(at, header, bytes, &why),
+            }
+            if opened_bytes >= OPENED_BYTES {
+                self.opened(at, fetched.from, &opened, &mut input)?;
+                (opened, opened_bytes) = (Vec::new(), 0);
             }
         }
+        self.opened(at, fetched.from, &opened, &mut input)?;
+        input.watermark.on_log_end(fetched.is_at_end(Isolation::ReadCommitted));
+        self.topics.insert(source, input);
+        self.tell_source(source)
+    }
+
+    /// Computes the records of opened batches, those below `from` left out.
+    fn opened(&mut self, at: &TopicPartition, from: Offset, opened: &[(&Bytes, Records)], input: &mut TopicInput) -> Result<(), String> {
+        let (topic, partition) = (at.topic.as_str(), at.partition.0);
         let mut rows: Vec<Row<'_>> = Vec::new();
-        for (index, records) in &opened {
+        for (bytes, records) in opened {
             for record in records.iter() {
                 match record {
-                    Ok(record) if record.offset < fetched.from => {}
+                    Ok(record) if record.offset < from => continue,
                     Ok(record) => rows.push(Row {
                         value: record.value,
                         key: record.key,
                         timestamp_ms: record.timestamp.0,
-                        partition: at.partition.0,
+                        partition,
                         offset: record.offset.0,
                     }),
-                    Err(error) => damaged.push((*index, error.to_string())),
+                    Err(error) => self.dead_batch(at, records.header(), bytes, &error.to_string()),
+                }
+                if rows.len() == ROWS_MAX {
+                    self.chunk(&rows, &mut input.readers, topic, partition, &mut input.watermark)?;
+                    input.rows += rows.len() as u64;
+                    rows.clear();
                 }
             }
         }
-        // What a producer wrote that nobody can open is kept whole, in one dead letter.
-        for (index, error) in damaged {
-            let (header, bytes) = &fetched.batches[index];
-            let (name, partition, offset) = (at.topic.as_str(), at.partition.0, header.base_offset.0);
-            let origin = Origin { name, partition, offset, timestamp_ms: header.max_timestamp.0 };
-            self.dead_row(origin, None, Some(bytes), &format!("the record batch cannot be opened: {error}"));
-        }
-        for rows in rows.chunks(ROWS_MAX) {
-            self.chunk(rows, &mut input.readers, at.topic.as_str(), at.partition.0, &mut input.watermark)?;
-        }
         input.rows += rows.len() as u64;
-        input.watermark.on_log_end(fetched.is_at_end(Isolation::ReadCommitted));
-        self.topics.insert(source, input);
-        self.tell_source(source)
+        if rows.is_empty() { Ok(()) } else { self.chunk(&rows, &mut input.readers, topic, partition, &mut input.watermark) }
+    }
+
+    /// What a producer wrote that cannot be opened is one dead letter: the batch, as far as a topic takes it.
+    fn dead_batch(&mut self, at: &TopicPartition, header: &BatchHeader, bytes: &Bytes, why: &str) {
+        let (name, partition, offset) = (at.topic.as_str(), at.partition.0, header.base_offset.0);
+        let origin = Origin { name, partition, offset, timestamp_ms: header.max_timestamp.0 };
+        self.dead_row(origin, None, Some(bytes), &format!("the record batch cannot be opened: {why}"));
     }
 
     pub(super) fn file_rows(&mut self, file: usize, rows: &FileRows) -> Result<(), String> {
@@ -206,6 +227,14 @@ impl Worker {
         let progress = Progress { watermark_ms: input.watermark.watermark_ms(), is_idle: false };
         self.announce(if known { vec![(Upstream { node, partition: 0 }, progress)] } else { Vec::new() })
     }
+}
+
+/// The records of a batch, where it is no larger than a lane has room for.
+fn open(header: &BatchHeader, bytes: &Bytes) -> Result<Records, String> {
+    if header.record_count > RECORDS_MAX {
+        return Err(format!("it has {} records, and this version reads at most {RECORDS_MAX} of one batch", header.record_count));
+    }
+    Records::decode(bytes, DECOMPRESSED_BYTES_MAX).map_err(|error| error.to_string())
 }
 
 /// Event times of a batch, those that are NULL left out.

@@ -2,6 +2,8 @@
 
 mod exactly_once;
 mod faults;
+mod hostile;
 mod sources;
 mod stack;
+mod standing;
 mod windows;

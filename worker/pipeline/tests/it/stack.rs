@@ -13,7 +13,7 @@ use control::{
     ActualPipeline, Cleanup, DesiredBroker, DesiredPipeline, DesiredTopic, Format, InternalTopic, InternalUse, Layout, Life, ObjectRef,
     Owner, OwnerKind, Phase, Retention, StartFrom, Table,
 };
-use records::{BatchBuilder, Compression, Records};
+use records::{BatchBuilder, Compression, Record, Records};
 use store::{FolderStore, ObjectStore};
 use streamwright_pipeline::{Environment, Handle, Lanes, Runner};
 use units::{BrokerId, DurationMs, GroupId, LeaderEpoch, Offset, PartitionId, TimestampMs, TopicName, TopicPartition, TransactionalId};
@@ -88,6 +88,12 @@ impl Stack {
         self.apply().await;
     }
 
+    /// Changes how a topic is kept.
+    pub async fn alter(&mut self, name: &str, how: impl FnOnce(&mut DesiredTopic)) {
+        how(self.topics.get_mut(&TopicName::new(name).expect("a name")).expect("a topic"));
+        self.apply().await;
+    }
+
     async fn apply(&mut self) {
         self.generation += 1;
         let desired = DesiredBroker {
@@ -116,25 +122,54 @@ impl Stack {
     }
 
     pub fn run(&self, desired: &DesiredPipeline) -> Handle {
-        let environment =
-            Environment { bootstrap: vec![self.bootstrap()], store: self.store.clone(), lanes: self.lanes.clone(), ordinal: 0 };
+        self.run_with(desired, self.store.clone())
+    }
+
+    /// Runs it with checkpoints in another store than the broker's.
+    pub fn run_with(&self, desired: &DesiredPipeline, store: Arc<dyn ObjectStore>) -> Handle {
+        let environment = Environment { bootstrap: vec![self.bootstrap()], store, lanes: self.lanes.clone(), ordinal: 0 };
         Runner::start(desired.clone(), environment)
     }
 
-    pub async fn produce(&self, topic: &str, partition: i32, rows: &[(Option<&str>, String)]) {
+    /// Writes one batch as it is, outside any transaction of a pipeline.
+    pub async fn produce_batch(&self, topic: &str, partition: i32, batch: BatchBuilder) {
         let id = TransactionalId::from(format!("test-{topic}-{partition}").as_str());
         let mut producer = TransactionalProducer::register(self.cluster().await, id, Duration::from_secs(10)).await.expect("a producer");
+        producer.send(&mut [Batch { partition: at(topic, partition), bytes: batch.finish().into() }]).await.expect("a batch is written");
+        producer.end(true).await.expect("a batch is committed");
+    }
+
+    pub async fn produce(&self, topic: &str, partition: i32, rows: &[(Option<&str>, String)]) {
         let mut builder = BatchBuilder::new(Compression::None);
         for (key, value) in rows {
             builder.push_plain(TimestampMs(1_700_000_000_000), key.map(str::as_bytes), Some(value.as_bytes()));
         }
-        let mut batches = [Batch { partition: at(topic, partition), bytes: builder.finish().into() }];
-        producer.send(&mut batches).await.expect("rows are written");
-        producer.end(true).await.expect("rows are committed");
+        self.produce_batch(topic, partition, builder).await;
+    }
+
+    /// The headers of everything committed in a topic.
+    pub async fn headers(&self, topic: &str) -> Vec<BTreeMap<String, String>> {
+        let mut all = Vec::new();
+        self.each(topic, |_, record| {
+            let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
+            all.push(record.headers.map(|(name, value)| (name.to_owned(), text(value))).collect());
+        })
+        .await;
+        all
     }
 
     /// Everything committed in a topic: partition, key, value.
     pub async fn read(&self, topic: &str) -> Vec<(i32, Option<String>, String)> {
+        let mut rows = Vec::new();
+        self.each(topic, |partition, record| {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            rows.push((partition, record.key.map(text), record.value.map(text).unwrap_or_default()));
+        })
+        .await;
+        rows
+    }
+
+    async fn each(&self, topic: &str, mut then: impl FnMut(i32, Record<'_>)) {
         let cluster = self.cluster().await;
         let admin = Admin::new(cluster.clone());
         let partitions = admin.describe_topic(&TopicName::new(topic).unwrap()).await.expect("a broker").expect("the topic").partitions;
@@ -148,21 +183,17 @@ impl Stack {
                 missing.insert(place, end);
             }
         }
-        let mut rows = Vec::new();
         while !missing.is_empty() {
             let fetched = fetcher.next().await.expect("records");
             for (_, bytes) in &fetched.batches {
                 for record in Records::decode(bytes, 64 << 20).expect("a batch").iter() {
-                    let record = record.expect("a record");
-                    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                    rows.push((fetched.partition.partition.0, record.key.map(text), record.value.map(text).unwrap_or_default()));
+                    then(fetched.partition.partition.0, record.expect("a record"));
                 }
             }
             if missing.get(&fetched.partition).is_some_and(|end| fetched.next_offset >= *end) {
                 missing.remove(&fetched.partition);
             }
         }
-        rows
     }
 }
 
@@ -244,18 +275,15 @@ fn desired_pipeline(name: &str, query: &str, tables: &[Table], files: &Path) -> 
     let layout = Layout::new("1c9e04d7", 1, 8).expect("a layout");
     let prefix = format!("_sw.default.{name}.{layout}");
     let plan = sql::plan(query, &catalog(tables), &sql::Limits::default()).unwrap_or_else(|error| panic!("{error}"));
-    let topic = |stage: &str, purpose: InternalUse| InternalTopic {
+    let topic = |stage: &str, purpose: InternalUse, partitions: i32| InternalTopic {
         name: TopicName::new(&format!("{prefix}.{stage}")).expect("a name"),
         purpose,
-        partitions: 8,
+        partitions,
     };
-    let mut internal_topics = Vec::new();
-    if plan.stateful().next().is_some() {
-        internal_topics.push(topic("state", InternalUse::State));
-        for exchange in &plan.exchanges {
-            let exchange = plan.nodes[exchange.aggregate].id.to_string();
-            internal_topics.push(topic(&format!("exchange-{exchange}"), InternalUse::Exchange { exchange }));
-        }
+    let mut internal_topics = vec![topic("state", InternalUse::State, if plan.stateful().next().is_some() { 8 } else { 1 })];
+    for exchange in &plan.exchanges {
+        let exchange = plan.nodes[exchange.aggregate].id.to_string();
+        internal_topics.push(topic(&format!("exchange-{exchange}"), InternalUse::Exchange { exchange }, 8));
     }
     DesiredPipeline {
         generation: 1,

@@ -113,3 +113,23 @@ fn reading_may_begin_again() {
     assert_eq!(readback.push(Offset(1), own_claim()), Ok(Step::Complete));
     assert_eq!(readback.complete(Offset(1)).delta_bytes(), 0);
 }
+
+#[test]
+fn what_says_all_there_is_replaces_everything_before_it() {
+    let whole = |commit: CommitMark, next: i64| {
+        let one = Delta { positions: vec![position(next)], operators: vec![delta(&[(1, "a".into(), Some(next))], 0)] };
+        of(commit, Content::Whole(one.encode(1 << 20).remove(0)))
+    };
+    let records = [
+        of(mark(1, 1), Content::Claim),
+        changes(mark(1, 2), 10),
+        manifest(mark(1, 3), mark(1, 2), 10),
+        whole(mark(1, 4), 20),
+        whole(mark(1, 5), 30),
+        own_claim(),
+    ];
+    let (_, readback) = read(&records).unwrap();
+    let restored = readback.complete(Offset(5));
+    assert_eq!(restored.deltas.iter().map(|(mark, _)| mark.number).collect::<Vec<_>>(), [5]);
+    assert_eq!((restored.manifest, restored.positions), (None, vec![position(30)]));
+}

@@ -4,10 +4,10 @@
 //! |---|---|
 //! | 0..4 | `SWST` |
 //! | 4..6 | format: 1 |
-//! | 6 | kind: 1 claim, 2 delta, 3 manifest, 4 closed |
+//! | 6 | kind: 1 claim, 2 delta, 3 manifest, 4 closed, 5 whole |
 //! | 7 | zero |
 //! | then | layout (text), hash partition (u32), the commit: producer id (i64), epoch (i16), number (u64) |
-//! | delta | positions (list), operators (list of: id (u64), horizon (i64), note (blob), block (blob, may be empty)) |
+//! | delta, whole | positions (list), operators (list of: id (u64), horizon (i64), note (blob), block (blob, may be empty)) |
 //! | manifest | covers: producer id, epoch, number; floor (i64); object (text), offset (u64), length (u32), CRC (u32); positions (list) |
 //! | closed | layout that took over (text) |
 //!
@@ -51,6 +51,8 @@ pub enum Content {
     Claim,
     /// What the commit changed. A commit may write several, each whole in itself.
     Delta(EncodedDelta),
+    /// All there is as of the commit: what was said before is not needed any more. For state that is never checkpointed.
+    Whole(EncodedDelta),
     /// State up to a commit is in the object store.
     Manifest(ManifestRecord),
     /// A newer layout took over, and who reads this stops.
@@ -94,7 +96,7 @@ impl StateRecord {
         self.commit.encode(&mut out);
         match &self.content {
             Content::Claim => {}
-            Content::Delta(delta) => delta.encode(&mut out),
+            Content::Delta(delta) | Content::Whole(delta) => delta.encode(&mut out),
             Content::Manifest(manifest) => manifest.encode(&mut out),
             Content::Closed { by } => put_text(&mut out, by),
         }
@@ -122,6 +124,7 @@ impl StateRecord {
             2 => Content::Delta(EncodedDelta::decode(&mut fields)?),
             3 => Content::Manifest(ManifestRecord::decode(&mut fields)?),
             4 => Content::Closed { by: fields.text()?.into() },
+            5 => Content::Whole(EncodedDelta::decode(&mut fields)?),
             other => return Err(fields.malformed(format_args!("is of kind {other}"))),
         };
         fields.end()?;
@@ -136,6 +139,7 @@ impl Content {
             Self::Delta(_) => 2,
             Self::Manifest(_) => 3,
             Self::Closed { .. } => 4,
+            Self::Whole(_) => 5,
         }
     }
 }

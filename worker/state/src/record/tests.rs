@@ -19,7 +19,8 @@ fn all_kinds() -> Vec<StateRecord> {
     let of = Delta { positions: vec![position(9), position(10)], operators: vec![delta(&changes, 17), delta(&[], 18)] };
     let [encoded] = &of.encode(1 << 20)[..] else { panic!("one record is enough") };
     let closed = Content::Closed { by: "0a1b2c3d-2-64".into() };
-    [Content::Claim, Content::Delta(encoded.clone()), Content::Manifest(manifest()), closed].map(record).into()
+    let (delta, whole) = (Content::Delta(encoded.clone()), Content::Whole(encoded.clone()));
+    [Content::Claim, delta, Content::Manifest(manifest()), closed, whole].map(record).into()
 }
 
 #[test]

@@ -41,12 +41,34 @@ pub type Payload = Arc<Vec<(Part, Vec<Record>)>>;
 /// What partitions hold.
 #[derive(Clone, Debug)]
 pub enum Record {
-    Row { key: u32, time: i64 },
-    Block { rows: Vec<Row>, watermarks: Vec<(u32, Watermark)> },
-    Claim { mark: CommitMark },
-    Delta { number: CommitNumber, delta: Delta },
-    Manifest { number: CommitNumber, covers: CommitNumber, floor: i64, name: String, positions: Positions },
-    Output { group: Group, members: Members },
+    Row {
+        key: u32,
+        time: i64,
+    },
+    Block {
+        rows: Vec<Row>,
+        watermarks: Vec<(u32, Watermark)>,
+    },
+    Claim {
+        mark: CommitMark,
+    },
+    /// What one commit changed; `whole`: all there is, so that nothing before it is needed.
+    Delta {
+        number: CommitNumber,
+        delta: Delta,
+        whole: bool,
+    },
+    Manifest {
+        number: CommitNumber,
+        covers: CommitNumber,
+        floor: i64,
+        name: String,
+        positions: Positions,
+    },
+    Output {
+        group: Group,
+        members: Members,
+    },
 }
 
 /// Positions and watermarks as of one commit.
@@ -147,8 +169,9 @@ impl Keyed {
         }
     }
 
-    fn delta(&self, positions: Positions) -> Delta {
-        let changed = self.changed.iter().map(|group| (*group, self.windows.get(group).cloned())).collect();
+    fn delta(&self, positions: Positions, whole: bool) -> Delta {
+        let all = self.windows.keys().filter(|_| whole);
+        let changed = self.changed.iter().chain(all).map(|group| (*group, self.windows.get(group).cloned())).collect();
         let progress = self.progress.entries().map(|(&source, watermark, _)| (source, watermark)).collect();
         Delta { changed, progress, positions }
     }
@@ -165,6 +188,8 @@ struct Source {
 /// The lanes of one modelled process.
 pub struct Flow {
     rules: Rules,
+    /// Every delta says all there is.
+    whole: bool,
     source_count: u32,
     hash_count: u32,
     pub route: Route,
@@ -178,9 +203,10 @@ pub struct Flow {
 }
 
 impl Flow {
-    pub fn new(rules: &Rules, source_count: u32, hash_count: u32) -> Self {
+    pub fn new(rules: &Rules, source_count: u32, hash_count: u32, whole: bool) -> Self {
         Self {
             rules: rules.clone(),
+            whole,
             source_count,
             hash_count,
             route: Route::Undecided,
@@ -331,7 +357,7 @@ impl Flow {
                 continue;
             }
             let positions = Positions { sources: positions.clone(), exchange: keyed.exchange_next };
-            let mut records = vec![Record::Delta { number, delta: keyed.delta(positions.clone()) }];
+            let mut records = vec![Record::Delta { number, delta: keyed.delta(positions.clone(), self.whole), whole: self.whole }];
             if let Some((due, name)) = manifest {
                 let (covers, floor, name) = (due.covers, due.floor.0, name.clone());
                 records.push(Record::Manifest { number, covers, floor, name, positions });
@@ -341,7 +367,7 @@ impl Flow {
                 exchanges.push((ExchangeIndex(0), HashPartition(hash), Offset(keyed.exchange_next)));
                 keyed.exchange_cut = keyed.exchange_next;
             }
-            hashes.push(TouchedHash { hash: HashPartition(hash), delta_bytes: 100, manifest: manifest.is_some() });
+            hashes.push(TouchedHash { hash: HashPartition(hash), delta_bytes: 100, manifest: manifest.is_some(), whole: self.whole });
             keyed.changed.clear();
             keyed.touched = false;
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use streamwright_commit::{
     CommitMark, CommitNumber, Committed, Config, Event, ExchangeIndex, Failure, Fence, HashPartition, Input, Intention, Joined, Life,
     ManifestDue, NamedOffset, Pod, Route, Rules, Share, SourceIndex, StateHeader, StateKind, StopReason, Ticket, Time, Until, Upstream,
-    Verdict, lead,
+    Verdict, Watermark, lead,
 };
 use units::{Offset, ProducerEpoch, ProducerId};
 
@@ -66,6 +66,7 @@ pub struct Process {
     pub stopped: Option<StopReason>,
     config: Config,
     rules: Rules,
+    whole: bool,
     flow: Flow,
     identity: Option<Identity>,
     ended_as: Option<Identity>,
@@ -91,8 +92,8 @@ pub struct Process {
 }
 
 impl Process {
-    pub fn new(id: u32, name: String, config: Config, rules: Rules, net: &mut Net) -> Self {
-        let flow = Flow::new(&rules, config.sources, config.hash_partitions);
+    pub fn new(id: u32, name: String, config: Config, rules: Rules, whole: bool, net: &mut Net) -> Self {
+        let flow = Flow::new(&rules, config.sources, config.hash_partitions, whole);
         net.timer(id, 0, 0, Timer::Tick);
         net.timer(id, 0, 1, Timer::Poll);
         net.timer(id, 0, 1, Timer::Heartbeat);
@@ -104,6 +105,7 @@ impl Process {
             stopped: None,
             config,
             rules,
+            whole,
             flow,
             identity: None,
             ended_as: None,
@@ -411,6 +413,11 @@ impl Process {
                     }
                 }
                 Verdict::Replace => {
+                    if let (Content::Delta(delta), StateKind::Whole) = (&content, &header.kind) {
+                        let (until, positions) = (restore.until, delta.positions.clone());
+                        *restore = Restore { until, end: restore.end, positions, ..Restore::default() };
+                        restore.deltas.push((header.number, delta.clone()));
+                    }
                     if let (Content::Manifest(name, positions), StateKind::Manifest { covers, .. }) = (content, header.kind) {
                         restore.positions = positions;
                         restore.deltas.retain(|(number, _)| *number > covers);
@@ -446,6 +453,8 @@ impl Process {
             keyed = image.clone();
             self.in_force.insert(hash, name.clone());
         }
+        // Sources that came later than this state hold its watermark where it was until they speak.
+        (0..self.config.sources).for_each(|source| keyed.progress.heard(source, Watermark::Unknown, false));
         let covers = restore.base.map_or(CommitNumber(0), |(covers, _)| covers);
         restore.deltas.iter().filter(|(number, _)| *number > covers).for_each(|(_, delta)| keyed.apply_delta(delta));
         self.images.insert(hash, keyed.clone());
@@ -557,7 +566,7 @@ impl Process {
 
     fn reset(&mut self) {
         self.life += 1;
-        self.flow = Flow::new(&self.rules, self.config.sources, self.config.hash_partitions);
+        self.flow = Flow::new(&self.rules, self.config.sources, self.config.hash_partitions, self.whole);
         self.calls.clear();
         self.polling.clear();
         (self.member_id, self.generation, self.joined) = (None, -1, false);
@@ -587,8 +596,10 @@ impl Process {
         let payload = self.in_flight.remove(&mark.number.0).ok_or("a commit without a cut")?;
         for (part, records) in payload.iter() {
             let (Part::State(hash), records) = (part, records) else { continue };
+            let image =
+                self.images.get_mut(hash).ok_or_else(|| format!("a commit to hash partition {hash}, which the pod does not hold"))?;
             for record in records {
-                if let (Record::Delta { delta, .. }, Some(image)) = (record, self.images.get_mut(hash)) {
+                if let Record::Delta { delta, .. } = record {
                     image.apply_delta(delta);
                 }
             }
@@ -616,7 +627,10 @@ fn header(offset: i64, record: Record) -> (StateHeader, Content) {
     };
     let (number, kind, positions, content) = match record {
         Record::Claim { mark } => (mark.number, StateKind::Claim(mark), Vec::new(), Content::Nothing),
-        Record::Delta { number, delta } => (number, StateKind::Delta, upstreams(&delta.positions), Content::Delta(delta)),
+        Record::Delta { number, delta, whole } => {
+            let kind = if whole { StateKind::Whole } else { StateKind::Delta };
+            (number, kind, upstreams(&delta.positions), Content::Delta(delta))
+        }
         Record::Manifest { number, covers, floor, name, positions } => {
             let kind = StateKind::Manifest { covers, floor: Offset(floor) };
             (number, kind, upstreams(&positions), Content::Manifest(name, positions))

@@ -27,6 +27,10 @@ pub struct Scenario {
     pub evictions: bool,
     /// Data that the broker loses while nobody runs.
     pub loss: Loss,
+    /// Every delta says all there is to know, and nothing is ever checkpointed.
+    pub whole: bool,
+    /// Sources get more partitions, and every pod starts anew to read them.
+    pub grows: bool,
     /// Faults end after so many milliseconds.
     pub faulty_ms: u64,
 }
@@ -45,7 +49,17 @@ pub enum Loss {
 
 impl Default for Scenario {
     fn default() -> Self {
-        Self { rules: Rules::default(), pods: 1, scales: false, twins: true, evictions: false, loss: Loss::Nothing, faulty_ms: 20_000 }
+        Self {
+            rules: Rules::default(),
+            pods: 1,
+            scales: false,
+            twins: true,
+            evictions: false,
+            loss: Loss::Nothing,
+            whole: false,
+            grows: false,
+            faulty_ms: 20_000,
+        }
     }
 }
 
@@ -213,7 +227,8 @@ impl World {
 
     fn start(&mut self, name: &str) {
         self.next_process += 1;
-        let process = Process::new(self.next_process, name.to_owned(), self.config.clone(), self.scenario.rules.clone(), &mut self.net);
+        let (config, rules) = (self.config.clone(), self.scenario.rules.clone());
+        let process = Process::new(self.next_process, name.to_owned(), config, rules, self.scenario.whole, &mut self.net);
         self.processes.insert(self.next_process, process);
     }
 
@@ -415,6 +430,7 @@ impl World {
         let victims: Vec<u32> = self.processes.values().filter(|process| process.name == name).map(|process| process.id).collect();
         let what = self.net.random.below(8);
         match if self.scenario.evictions && what > 2 { 3 } else { what } {
+            0 if self.scenario.grows && self.config.sources < 6 => self.grow(),
             0 => self.processes.retain(|_, process| process.name != name),
             1 | 2 => {
                 let until = now + self.net.random.between(100, 25_000);
@@ -437,6 +453,13 @@ impl World {
         }
         let after = self.net.random.between(200, if self.scenario.evictions { 1_500 } else { 5_000 });
         self.net.at(now + after, Happening::Fault);
+    }
+
+    /// A source has one more partition, whose first rows are no older than those that are being written elsewhere. Pods see it when they start.
+    fn grow(&mut self) {
+        self.config.sources += 1;
+        self.times.push(self.event_time);
+        self.processes.clear();
     }
 
     fn scale(&mut self, name: &str, victims: &[u32]) {
