@@ -5,7 +5,7 @@ mod cleanup;
 mod input;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -80,6 +80,8 @@ pub(crate) struct Shipper {
     /// Of the next segment. Dense: it moves on only when the one before is known to exist.
     next_seq: u64,
     manifests: HashMap<TopicPartitionId, (Arc<Manifest>, Version)>,
+    /// Partitions that were found to have no manifest. A put that finds one all the same asks again.
+    without_manifest: HashSet<TopicPartitionId>,
     /// Partitions in each object, as far as anybody asked.
     directories: HashMap<ObjectId, Vec<TopicPartitionId>>,
     /// What the last segment put holds of partitions whose manifests do not name it yet.
@@ -116,6 +118,7 @@ impl Shipper {
             rules,
             next_seq: 0,
             manifests: HashMap::new(),
+            without_manifest: HashSet::new(),
             directories: HashMap::new(),
             naming: VecDeque::new(),
             suspects: Suspects::new(),
@@ -230,7 +233,13 @@ impl Shipper {
         if let Some(known) = self.manifests.get(&id) {
             return Ok(Some(known.clone()));
         }
-        let Some((manifest, version)) = read_manifest(&*self.store, &self.keys, id)? else { return Ok(None) };
+        if self.without_manifest.contains(&id) {
+            return Ok(None);
+        }
+        let Some((manifest, version)) = read_manifest(&*self.store, &self.keys, id)? else {
+            self.without_manifest.insert(id);
+            return Ok(None);
+        };
         let known = (Arc::new(manifest), version);
         self.manifests.insert(id, known.clone());
         Ok(Some(known))
@@ -250,6 +259,7 @@ impl Shipper {
         manifest.owner = self.owner;
         change(&mut manifest);
         self.manifests.remove(&id);
+        self.without_manifest.remove(&id);
         let version = self.put(&self.keys.manifest(id), version.as_ref(), manifest.encode())?;
         let manifest = Arc::new(manifest);
         self.manifests.insert(id, (manifest.clone(), version));
@@ -268,6 +278,7 @@ impl Shipper {
         let Some((manifest, _)) = self.load(id)? else { return Ok(ShipDone::Forgotten(id, Vec::new())) };
         self.store.delete(&self.keys.manifest(id))?;
         self.manifests.remove(&id);
+        self.without_manifest.insert(id);
         Ok(ShipDone::Forgotten(id, self.unnamed(&manifest.segments, Some(id))))
     }
 

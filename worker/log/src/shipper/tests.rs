@@ -217,6 +217,23 @@ fn a_sweep_asks_little() {
     assert_eq!(asked, (2, 1, 3, 0));
 }
 
+#[test]
+fn a_topic_goes_without_asking_for_what_is_gone() {
+    let store = Arc::new(MemoryStore::new());
+    let mut first = claimed(&store, 1);
+    let partitions: Vec<_> = (0..20).collect();
+    for base in 0..10 {
+        first.perform(&plan(&partitions, base)).unwrap();
+    }
+    let mut second = claimed(&store, 2);
+    let before = store.requests().gets;
+    let gone: Vec<_> =
+        partitions.iter().flat_map(|partition| unnamed(second.perform(&ShipTask::Forget(id(*partition))).unwrap())).collect();
+    assert_eq!(gone.len(), 10, "each segment is of no use once");
+    let asked = store.requests().gets - before;
+    assert_eq!(asked, 20 + 2 * 10, "each manifest once, and the directory of each segment in two reads");
+}
+
 /// A file that counts the bytes that are read from it.
 struct Counted(Arc<dyn crate::DiskFile>, std::sync::atomic::AtomicU64);
 
