@@ -36,7 +36,7 @@ use crate::{
 /// Name of the checkpoint on the volume.
 pub(crate) const NAME: &str = "checkpoint";
 const MAGIC: u32 = u32::from_le_bytes(*b"SWCK");
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const PARTITION_BYTES: usize = 20 + CONFIG_BYTES + 44;
 
 /// What a checkpoint says.

@@ -17,18 +17,18 @@ use crate::{
 const OBJECT: ObjectId = ObjectId { broker: BrokerId(1), incarnation: Incarnation(1), seq: 0 };
 
 /// `bytes` behind the magic number and version that a decoder asks for.
-fn framed(magic: [u8; 4], bytes: &[u8]) -> Vec<u8> {
-    codec::seal([&magic[..], &1u32.to_le_bytes(), bytes].concat())
+fn framed(magic: [u8; 4], version: u32, bytes: &[u8]) -> Vec<u8> {
+    codec::seal([&magic[..], &version.to_le_bytes(), bytes].concat())
 }
 
 proptest! {
     #[test]
     fn decoders_answer_whatever_they_are_given(bytes in vec(any::<u8>(), 0..400)) {
-        drop(checkpoint::decode(&framed(*b"SWCK", &bytes)));
-        if let Ok(manifest) = Manifest::decode(&framed(*b"SWMF", &bytes)) {
+        drop(checkpoint::decode(&framed(*b"SWCK", 2, &bytes)));
+        if let Ok(manifest) = Manifest::decode(&framed(*b"SWMF", 1, &bytes)) {
             prop_assert!(manifest.segments.len() <= bytes.len());
         }
-        if let Ok(batches) = decode_summary(1, &framed(*b"SWIX", &bytes)) {
+        if let Ok(batches) = decode_summary(1, &framed(*b"SWIX", 1, &bytes)) {
             prop_assert!(batches.len() <= bytes.len());
         }
         if let Ok(batches) = segment::decode_section(&codec::seal(bytes.clone())) {

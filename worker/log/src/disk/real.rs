@@ -37,11 +37,14 @@ impl RealDisk {
         };
         let folder = config.folder.clone();
         let shown = folder.display().to_string();
+        let made: Vec<_> = folder.ancestors().take_while(|ancestor| !ancestor.exists()).map(Path::to_owned).collect();
         for inner in ["wal", "index"] {
             fs::create_dir_all(folder.join(inner)).map_err(failed("make the folder", &shown))?;
         }
         let lock = lock(&folder)?;
         sync_folder(&folder).map_err(failed("sync the folder", &shown))?;
+        // A folder is an entry of the one above it: without that, a power cut takes all that was acknowledged.
+        made.iter().try_for_each(|made| sync_parent(made)).map_err(failed("sync the folder above", &shown))?;
         let is_direct = match config.write_mode {
             WriteMode::Direct => true,
             WriteMode::Buffered => false,
@@ -134,7 +137,11 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), sync_folder)
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => sync_folder(Path::new(".")),
+        Some(parent) => sync_folder(parent),
+        None => Ok(()),
+    }
 }
 
 impl Disk for RealDisk {
