@@ -12,7 +12,8 @@ use units::Offset;
 use crate::{
     Read, ReadError, TopicPartitionId, batch,
     engine::read::Budget,
-    manifest::{Keys, Manifest, ObjectId, SegmentRef},
+    keys::Keys,
+    manifest::{Manifest, ObjectId, SegmentRef},
     segment::{self, SectionBatch},
     shipper::{self, ShipError},
 };

@@ -16,6 +16,7 @@ mod error;
 #[cfg(test)]
 mod hostile;
 mod job;
+mod keys;
 mod log;
 mod manifest;
 mod open;

@@ -8,7 +8,8 @@ use units::{Incarnation, TimestampMs};
 use crate::{
     Disk, LogConfig, OpenError, Recovered,
     engine::{Engine, Held, Now, Recovery, chores::ChoreDone, recover},
-    manifest::{Keys, Owner},
+    keys::Keys,
+    manifest::Owner,
     rules::Rules,
     shipper::{self, ShipError, Shipper},
     wal::{

@@ -3,6 +3,7 @@
 //! The broker's threads, or a simulation, hold it behind one lock, perform what it asks for, and tell it how that went.
 
 mod append;
+mod chore;
 pub(crate) mod chores;
 pub(crate) mod plan;
 mod queries;

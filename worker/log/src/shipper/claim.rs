@@ -6,7 +6,8 @@ use units::Incarnation;
 use super::{ShipError, Shipper};
 use crate::{
     codec::{self, Fields, Malformed},
-    manifest::{Keys, ObjectId},
+    keys::Keys,
+    manifest::ObjectId,
 };
 
 const EPOCH_MAGIC: u32 = u32::from_le_bytes(*b"SWEP");

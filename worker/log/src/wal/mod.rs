@@ -5,22 +5,25 @@
 
 pub(crate) mod eras;
 pub(crate) mod files;
+pub(crate) mod group;
 pub(crate) mod layout;
 pub(crate) mod policy;
 pub(crate) mod recovery;
 
-use std::{collections::VecDeque, io, sync::Arc, time::Duration};
+use std::{collections::VecDeque, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use units::Incarnation;
 
 use crate::{
-    DiskFile, TopicPartitionId, aligned,
+    TopicPartitionId, aligned,
     partition::index::{IndexEntry, Location},
     rules::Rules,
 };
 use eras::{Era, Eras};
 use files::Files;
+pub(crate) use group::{Acked, FlushJob};
+use group::{Closed, GroupState, Open};
 use layout::{ENTRY_BYTES, EntryKind, GroupHeader, HEADER_BYTES, Seal};
 use policy::{FlushDecision, FlushPolicy, FlushView};
 
@@ -28,42 +31,6 @@ use policy::{FlushDecision, FlushPolicy, FlushView};
 const ARENA_BYTES: usize = 8 << 20;
 /// Left free for log starts and deletions when no spare file is there, since they are what frees space.
 const CONTROL_RESERVE_BYTES: u64 = 64 << 10;
-
-/// The group that takes entries. Its bytes are what the arena holds.
-struct Open<E> {
-    seq: u64,
-    position: u32,
-    opened_at: Duration,
-    is_due: bool,
-    last_change: u64,
-    effects: Vec<E>,
-}
-
-/// A group that takes no more entries and is not acknowledged.
-struct Closed<E> {
-    seq: u64,
-    location: Location,
-    last_change: u64,
-    state: GroupState,
-    effects: Vec<E>,
-}
-
-enum GroupState {
-    Waiting {
-        buffer: BytesMut,
-        body_bytes: u32,
-    },
-    Writing,
-    /// There, but perhaps behind one that is not.
-    Durable(Bytes),
-}
-
-impl<E> Closed<E> {
-    fn into_acked(self) -> Acked<E> {
-        let GroupState::Durable(bytes) = self.state else { panic!("only a durable group is acknowledged") };
-        Acked { location: self.location, bytes, effects: self.effects }
-    }
-}
 
 /// The log's groups. `E` is what happens when a group is durable.
 pub(crate) struct Wal<E> {
@@ -95,45 +62,6 @@ pub(crate) enum FlushPoll {
     At(Duration),
     /// Nothing until something happens.
     Idle,
-}
-
-/// One group to be written.
-pub(crate) struct FlushJob {
-    pub(crate) location: Location,
-    file: Arc<dyn DiskFile>,
-    header: GroupHeader,
-    seal: Seal,
-    buffer: BytesMut,
-}
-
-impl FlushJob {
-    /// Fills in the header and its checksums.
-    pub(crate) fn seal(mut self) -> SealedGroup {
-        self.header.write(&mut self.buffer, self.seal);
-        SealedGroup { seq: self.header.seq, location: self.location, file: self.file, bytes: self.buffer.freeze() }
-    }
-}
-
-/// One group, ready to be written.
-pub(crate) struct SealedGroup {
-    pub(crate) seq: u64,
-    pub(crate) location: Location,
-    file: Arc<dyn DiskFile>,
-    pub(crate) bytes: Bytes,
-}
-
-impl SealedGroup {
-    /// Writes the group; durable on return.
-    pub(crate) fn write(&self) -> io::Result<()> {
-        self.file.write_durable(u64::from(self.location.position), &self.bytes)
-    }
-}
-
-/// A group that is durable, with all before it.
-pub(crate) struct Acked<E> {
-    pub(crate) location: Location,
-    pub(crate) bytes: Bytes,
-    pub(crate) effects: Vec<E>,
 }
 
 /// Where the log begins to write.

@@ -9,7 +9,8 @@ use units::{Incarnation, Offset};
 use crate::{
     Isolation, Read, TopicPartitionId,
     cold::Cold,
-    manifest::{Keys, Manifest, ObjectId},
+    keys::Keys,
+    manifest::{Manifest, ObjectId},
     partition::Partition,
     shipper::{self, ShipError},
 };

@@ -27,14 +27,16 @@ use crate::{
     SimulatedDisk, TopicPartitionId, TransactionOutcome, Verification, WriteMode,
     cold::Cold,
     engine::{Engine, Now, Ready, Request, chores::ChorePoll, read::Found},
-    manifest::{Keys, Manifest},
+    keys::Keys,
+    manifest::Manifest,
     open,
     partition::index::{IndexEntry, Location},
     rules::Rules,
     shipper::{self, ShipError, Shipper},
     spans::{self, SpanError},
     wal::{
-        FlushPoll, SealedGroup,
+        FlushPoll,
+        group::SealedGroup,
         layout::{self, GroupHeader, Seal},
     },
 };
