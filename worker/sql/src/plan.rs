@@ -11,15 +11,19 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::SchemaRef;
 
-use crate::catalog::{Column, EventTime, Format, Table};
+use crate::catalog::Table;
 use crate::expression::Expression;
 use crate::hash::StableHash;
 
+mod aggregate;
 mod display;
+mod source;
 mod window;
 
+pub use aggregate::{Aggregate, AggregateFunction, WindowAggregate, WindowInput};
+pub use source::{CsvOptions, FileTable, Source, SourceFrom};
 pub use window::Window;
 
 /// What an operator is, whatever it is called and wherever it stands: a hash of the normalised sub-plan below and including it.
@@ -115,130 +119,6 @@ pub enum Operator {
     Sink(Sink),
 }
 
-/// Reads a topic or a file, the needed columns only.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// What is read.
-    pub from: SourceFrom,
-    /// Positions in the table's columns, ascending: the columns of the node's schema. The event-time column is always among them.
-    pub columns: Vec<usize>,
-}
-
-/// What a source reads.
-#[derive(Clone, Debug)]
-pub enum SourceFrom {
-    /// A topic: unbounded, one watermark per partition.
-    Topic(Arc<Table>),
-    /// A file: bounded, read in order by one reader, its position is keyed state.
-    File(Arc<FileTable>),
-}
-
-/// `CREATE TABLE … WITH ('connector' = 'filesystem', …)`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct FileTable {
-    /// The name in SQL.
-    pub name: String,
-    /// All are [`crate::ColumnFrom::Value`].
-    pub columns: Vec<Column>,
-    /// From `WATERMARK FOR column AS column - INTERVAL …`; the idle timeout is 0, since a file is never waited for.
-    pub event_time: Option<EventTime>,
-    /// How lines are written.
-    pub format: Format,
-    /// Relative, without `..` and without a scheme: whoever runs the plan resolves it below the folder it allows.
-    pub path: String,
-    /// True when the path ends in `.gz`.
-    pub gzip: bool,
-    /// For [`Format::Csv`].
-    pub csv: CsvOptions,
-}
-
-/// How a CSV file is written.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct CsvOptions {
-    /// `'csv.header'`: the first line has names, in any order, and is not a row. Default false.
-    pub header: bool,
-    /// `'csv.field-delimiter'`: one ASCII character. Default `,`.
-    pub delimiter: u8,
-    /// `'csv.null-literal'`: unquoted text that means NULL. Default: an empty field is NULL, except in a STRING column, where it is empty.
-    pub null_literal: Option<String>,
-}
-
-/// Groups rows by key and window and computes aggregates. Its input's rows come through an [`Exchange`] by the hash of the keys.
-///
-/// The output's columns are the keys, then the aggregates, then `window_start`, `window_end` (`Timestamp(Millisecond)`, no zone; start
-/// inclusive, end exclusive), `window_time` (end - 1 ms; the zone of the input's event time). A window is complete, and its rows come out,
-/// when the watermark reaches `window_end` - 1 ms; a row that arrives after the last of its windows is complete is late.
-#[derive(Clone, Debug)]
-pub struct WindowAggregate {
-    /// How rows find their windows.
-    pub windows: WindowInput,
-    /// Over the input's columns; may be empty (one group per window, which exists once a row fell into it).
-    pub keys: Vec<Expression>,
-    /// Over the input's columns; may be empty (distinct keys per window).
-    pub aggregates: Vec<Aggregate>,
-}
-
-/// How rows find their windows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum WindowInput {
-    /// By their event time. A row whose time is NULL is a bad row.
-    EventTime {
-        /// Input column, `Timestamp(Millisecond, _)`.
-        time: usize,
-        /// Which windows there are.
-        window: Window,
-    },
-    /// They carry it: each row belongs to the one window it says. NULLs cannot be there.
-    Attached {
-        /// Input column with the window's start, `Timestamp(Millisecond, None)`.
-        start: usize,
-        /// Input column with the window's end (exclusive), `Timestamp(Millisecond, None)`.
-        end: usize,
-        /// Which windows the rows were assigned to, so that slices are known.
-        window: Window,
-    },
-}
-
-impl WindowInput {
-    /// Which windows there are.
-    #[must_use]
-    pub fn window(&self) -> Window {
-        match self {
-            Self::EventTime { window, .. } | Self::Attached { window, .. } => *window,
-        }
-    }
-}
-
-/// One aggregate of a [`WindowAggregate`]. NULL arguments are left out, as in the SQL standard.
-#[derive(Clone, Debug)]
-pub struct Aggregate {
-    /// What is computed.
-    pub function: AggregateFunction,
-    /// Absent for `COUNT(*)` only. Already cast to the type that is accumulated: see [`AggregateFunction`].
-    pub argument: Option<Expression>,
-    /// `FILTER (WHERE …)`: only rows for which it is true count.
-    pub filter: Option<Expression>,
-    /// The type of the result.
-    pub output: DataType,
-}
-
-/// The aggregates there are. A group without any non-NULL argument gives 0 for the counts and NULL for the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum AggregateFunction {
-    /// Rows: `Int64`, never NULL.
-    CountStar,
-    /// Rows whose argument (any type) is not NULL: `Int64`, never NULL.
-    Count,
-    /// `Int64` -> `Int64` (overflow is an error), `Float64` -> `Float64`, `Decimal128(p, s)` -> `Decimal128(38, s)`.
-    Sum,
-    /// `Float64` -> `Float64`; `Decimal128(p, s)` -> `Decimal128(38, max(s, 6))`, rounded half away from zero.
-    Avg,
-    /// Any type but `Binary` -> the same.
-    Min,
-    /// Any type but `Binary` -> the same.
-    Max,
-}
-
 /// Writes a topic. Its input has one column per table column whose [`crate::ColumnFrom`] is `Value` or `Timestamp`, in the order of the
 /// table and of exactly its types; a column that the INSERT does not name is NULL. Rows with NULL in a column that is `NOT NULL` are bad rows.
 #[derive(Clone, Debug)]
@@ -329,55 +209,5 @@ impl Node {
             Operator::Sink(_) => "sink",
         };
         format!("{kind}-{:08x}", self.id.as_u64() >> 32)
-    }
-}
-
-impl SourceFrom {
-    /// The name in SQL.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Topic(table) => &table.name,
-            Self::File(table) => &table.name,
-        }
-    }
-
-    pub(crate) fn what(&self) -> &'static str {
-        match self {
-            Self::Topic(_) => "topic",
-            Self::File(_) => "file",
-        }
-    }
-
-    /// All columns that were declared, read or not.
-    #[must_use]
-    pub fn columns(&self) -> &[Column] {
-        match self {
-            Self::Topic(table) => &table.columns,
-            Self::File(table) => &table.columns,
-        }
-    }
-
-    /// The declared event time; its column is a position in [`SourceFrom::columns`].
-    #[must_use]
-    pub fn event_time(&self) -> Option<&EventTime> {
-        match self {
-            Self::Topic(table) => table.event_time.as_ref(),
-            Self::File(table) => table.event_time.as_ref(),
-        }
-    }
-}
-
-impl AggregateFunction {
-    /// The name in SQL.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::CountStar | Self::Count => "COUNT",
-            Self::Sum => "SUM",
-            Self::Avg => "AVG",
-            Self::Min => "MIN",
-            Self::Max => "MAX",
-        }
     }
 }
