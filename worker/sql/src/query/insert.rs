@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use sqlparser::ast::{Insert, Query, SelectItem, SetExpr};
 
 use super::{Names, Planner, target};
@@ -55,6 +56,10 @@ impl Planner<'_> {
 
 fn given_value(table: &Table, column: &Column, relation: &Relation, given: usize, at: Position) -> Result<Scalar, PlanError> {
     let from = &relation.columns[given];
+    if from.data_type == DataType::Null && !column.nullable {
+        return Err(PlanError::new(at, format!("column {} of {} is NOT NULL, the query gives NULL", column.name, table.name))
+            .hint("give it a value"));
+    }
     let scalar = Scalar::column(given, from.data_type.clone(), from.nullable);
     into_column(scalar, &column.data_type).ok_or_else(|| {
         let (from_type, to_type) = (types::name(&from.data_type), types::name(&column.data_type));

@@ -19,18 +19,19 @@ impl Planner<'_> {
         let at = position(select, at);
         refuse_clauses(select, at)?;
         let From { relation, qualifier } = self.from(&select.from, names, at)?;
+        let own_names = |error| about_own_names(error, &select.projection);
         let relation = match &select.selection {
             None => relation,
             Some(condition) => {
                 let scope = Scope { relation: &relation, qualifier: qualifier.clone() };
-                let predicate = Lowerer::new(&self.budget, &scope, "WHERE", position(condition, at)).condition(condition)?;
+                let predicate =
+                    Lowerer::new(&self.budget, &scope, "WHERE", position(condition, at)).condition(condition).map_err(own_names)?;
                 Relation::filter(&relation, predicate).within(&self.budget, at)?
             }
         };
         let scope = Scope { relation: &relation, qualifier };
         let lowerer = Lowerer::new(&self.budget, &scope, "SELECT", at).with_aggregates();
         let items = self.items(&select.projection, &lowerer, at)?;
-        let own_names = |error| about_own_names(error, &select.projection);
         let having = select.having.as_ref().map(|having| lowerer.condition(having)).transpose().map_err(own_names)?;
         let (aggregates, named) = lowerer.into_found();
         match self.grouping(&select.group_by, &scope, at).map_err(own_names)? {
