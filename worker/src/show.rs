@@ -1,12 +1,13 @@
 //! `streamwright status`: what a `streamwright dev` says of itself, from its data folder.
 
 use anyhow::Context;
-use std::{io::Write, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use crate::dev::{
-    folder,
+    folder, print,
     status::{self, Overview},
     table,
+    terminal::{self, Size},
 };
 
 /// Arguments of `streamwright status`.
@@ -37,10 +38,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let is_running = folder::holder(&arguments.data_dir) == Some(overview.pid) && PathBuf::from(format!("/proc/{}", overview.pid)).exists();
     let text = match arguments.output {
         Output::Json => String::from_utf8_lossy(&text).into_owned() + "\n",
-        Output::Table => table::render(&overview, usize::MAX),
+        Output::Table => {
+            let (style, columns) = (terminal::style(), terminal::size().columns);
+            let lines = table::render(&overview, crds::Timestamp::now(), Size { columns, ..Size::UNBOUNDED }, style);
+            lines.iter().map(|line| line.painted(style) + "\n").collect()
+        }
     };
-    // A reader that has seen enough is no error.
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    print(&text);
     if !is_running {
         eprintln!("no process runs on {}: this is how it was", arguments.data_dir.display());
     }

@@ -29,7 +29,7 @@ pub(crate) fn read(folder: &std::path::Path) -> Result<Option<Kept>, FolderError
     match fs::read(&path) {
         Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| FolderError::Damaged { path, reason: error.to_string() }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(FolderError::Io { path, source }),
+        Err(source) => Err(FolderError::io(path, source)),
     }
 }
 

@@ -15,6 +15,7 @@ use units::{BrokerId, ByteCount, Incarnation, TopicId};
 use super::{
     accepted::{self, Kept},
     arguments::Arguments,
+    figures::counted,
     findings, listing,
     manifests::{Manifests, Problem},
     planner::Remembering,
@@ -30,22 +31,16 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let data = arguments.data_dir.canonicalize().unwrap_or_else(|_| arguments.data_dir.clone());
     let listing = Ok(listing::list(dir, &data).map_err(anyhow::Error::msg)?);
     let manifests = Manifests::read(dir, &listing);
-    let kept = accepted::read(&arguments.data_dir)?.unwrap_or_default();
+    // What other manifests once declared says nothing about these.
+    let kept = accepted::read(&arguments.data_dir)?.filter(|kept| kept.manifests == *dir).unwrap_or_default();
     let problems = check(&manifests, kept)?;
     for problem in &problems {
         eprintln!("{problem}");
     }
-    let declared = manifests.ours.len();
-    let skipped = if manifests.skipped == 0 { String::new() } else { format!(", {} of other kinds skipped", manifests.skipped) };
-    println!(
-        "{declared} objects in {} files{skipped}: {}",
-        manifests.files,
-        match problems.len() {
-            0 => "all is well".into(),
-            1 => "1 problem".into(),
-            count => format!("{count} problems"),
-        }
-    );
+    let skipped = manifests.skipped().map(|skipped| skipped + "\n").unwrap_or_default();
+    let verdict = if problems.is_empty() { "all is well".into() } else { counted(problems.len(), "problem") };
+    let (objects, files) = (counted(manifests.ours.len(), "object"), counted(manifests.files, "file"));
+    super::print(&format!("{skipped}{objects} in {files}: {verdict}\n"));
     Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -140,5 +135,5 @@ fn follow(desired: &DesiredPipeline) -> ActualPipeline {
         Life::Suspend => Phase::Suspended,
         Life::Drain | Life::Stop => Phase::Stopped,
     };
-    super::pipelines::quiet(desired, phase)
+    ActualPipeline { generation: desired.generation, ..ActualPipeline::new(desired, phase) }
 }

@@ -30,9 +30,25 @@ pub(crate) enum FolderError {
     /// A file in it is not what this program wrote.
     #[error("{} is damaged: {reason}", path.display())]
     Damaged { path: PathBuf, reason: String },
+    /// There is no room.
+    #[error("{} cannot be written: the volume is full. Free space on it; what is acknowledged is safe there", path.display())]
+    Full { path: PathBuf },
+    /// Nothing can be written there.
+    #[error("{} cannot be written: the file system is read-only; give another --data-dir", path.display())]
+    ReadOnly { path: PathBuf },
     /// The disk says no.
     #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
+}
+
+impl FolderError {
+    pub(crate) fn io(path: PathBuf, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path },
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path },
+            _ => Self::Io { path, source },
+        }
+    }
 }
 
 /// A data folder that is ours until this is dropped, or the process ends in whatever way.
@@ -50,7 +66,7 @@ impl DataFolder {
     pub(crate) fn open(path: &Path) -> Result<Self, FolderError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
-            move |source: io::Error| FolderError::Io { path, source }
+            move |source: io::Error| FolderError::io(path, source)
         };
         fs::create_dir_all(path).map_err(failed(path))?;
         let path = path.canonicalize().map_err(failed(path))?;
@@ -84,7 +100,7 @@ impl DataFolder {
     /// Where the disk does not take it; the file is as it was then.
     pub(crate) fn write(&self, name: &str, content: &[u8]) -> Result<(), FolderError> {
         let path = self.join(name);
-        write_whole(&path, content).map_err(|source| FolderError::Io { path, source })
+        write_whole(&path, content).map_err(|source| FolderError::io(path, source))
     }
 
     /// Replaces a file of it: never half there, but perhaps the old one after a power cut.
@@ -93,7 +109,11 @@ impl DataFolder {
     /// Where the disk does not take it; the file is as it was then.
     pub(crate) fn replace(&self, name: &str, content: &[u8]) -> Result<(), FolderError> {
         let (path, new) = (self.join(name), self.join(&format!("{name}.new")));
-        fs::write(&new, content).and_then(|()| fs::rename(&new, &path)).map_err(|source| FolderError::Io { path, source })
+        fs::write(&new, content).and_then(|()| fs::rename(&new, &path)).map_err(|source| {
+            // Half a file is of no use, and its bytes may be the last.
+            let _ = fs::remove_file(&new);
+            FolderError::io(path, source)
+        })
     }
 }
 
@@ -104,7 +124,7 @@ pub(crate) fn holder(path: &Path) -> Option<u32> {
 
 fn lock(path: &Path) -> Result<File, FolderError> {
     let file_path = path.join("lock");
-    let failed = |source| FolderError::Io { path: file_path.clone(), source };
+    let failed = |source| FolderError::io(file_path.clone(), source);
     let mut file = File::options().create(true).read(true).write(true).truncate(false).open(&file_path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {}
@@ -123,10 +143,13 @@ fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().expect("a file has a name").to_owned();
     name.push(".new");
     let new = path.with_file_name(name);
-    let mut file = File::create(&new)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
+    let write = || -> io::Result<()> {
+        let mut file = File::create(&new)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&new, path)
+    };
+    write().inspect_err(|_| drop(fs::remove_file(&new)))?;
     File::open(path.parent().expect("a file lies in a folder"))?.sync_all()
 }
 
@@ -142,6 +165,14 @@ mod tests {
         assert!(refused.contains(&format!("process {}:", std::process::id())), "{refused}");
         drop(taken);
         DataFolder::open(home.path()).unwrap();
+    }
+
+    #[test]
+    fn what_the_disk_says_is_said_with_what_to_do() {
+        let said = |kind: io::ErrorKind| FolderError::io("data/format".into(), kind.into()).to_string();
+        assert!(said(io::ErrorKind::StorageFull).contains("data/format cannot be written: the volume is full. Free space"));
+        assert!(said(io::ErrorKind::ReadOnlyFilesystem).contains("read-only; give another --data-dir"));
+        assert!(said(io::ErrorKind::PermissionDenied).starts_with("data/format: "));
     }
 
     #[test]

@@ -5,6 +5,9 @@ use std::fmt::Write;
 
 use super::{house::House, manifests::shown, objects::Accepted};
 
+/// Names that are written out.
+const NAMES_MAX: usize = 12;
+
 /// Four lines; the one with `try` comes last, once everything before it is true.
 pub(crate) fn matter(house: &House) -> String {
     let of =
@@ -21,14 +24,31 @@ pub(crate) fn matter(house: &House) -> String {
     let _ = writeln!(text, "pipelines  {}", none_or(pipelines));
     let _ = writeln!(text, "kafka      {address}    data {}/", shown(house.folder().path()).display());
     let _ = match topics.first() {
-        Some(topic) => writeln!(text, "try        kcat -b {address} -t {topic} -C -o beginning -c 5"),
+        Some(topic) => writeln!(text, "try        kcat -b {address} -t {topic} -C -e -o beginning -c 5"),
         None => writeln!(text, "try        kcat -b {address} -L"),
     };
     text
 }
 
-fn none_or(names: Vec<String>) -> String {
+fn none_or(mut names: Vec<String>) -> String {
+    let more = names.len().saturating_sub(NAMES_MAX);
+    names.truncate(NAMES_MAX);
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
     if names.is_empty() { "none".into() } else { names.join("  ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_names_are_counted_rather_than_written() {
+        assert_eq!(none_or(Vec::new()), "none");
+        assert_eq!(none_or(vec!["a".into(), "b".into()]), "a  b");
+        assert!(none_or(vec!["a".into(); 1000]).ends_with("a  and 988 more"));
+    }
 }
 
 /// Kafka's name of a Topic.

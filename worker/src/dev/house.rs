@@ -27,7 +27,7 @@ use super::{
     port,
     rates::Rates,
     status::{self, Overview},
-    uid,
+    uid, volume,
 };
 
 /// Steps after which a world that still moves is left for the next look.
@@ -49,6 +49,8 @@ pub(crate) struct House {
     /// What the gate refused, and all that is wrong.
     refused: Vec<Problem>,
     problems: Vec<Problem>,
+    /// What does not work by no fault of the manifests: a step that failed, a status that cannot be written, the volume. Said once each.
+    troubles: [Trouble; 3],
     ready: BTreeMap<(Kind, ObjectRef), Condition>,
     rates: Rates,
     overview: Option<Overview>,
@@ -75,7 +77,7 @@ impl House {
             folder,
             broker,
             pipelines,
-            manifests: Manifests { is_unknown: true, ..Manifests::default() },
+            manifests: Manifests::unknown(),
             objects: saved.objects.clone(),
             memory: saved.memory.clone(),
             planner: Remembering::default(),
@@ -83,6 +85,7 @@ impl House {
             applied: None,
             refused: Vec::new(),
             problems: Vec::new(),
+            troubles: Default::default(),
             ready: BTreeMap::new(),
             rates: Rates::default(),
             overview: None,
@@ -126,14 +129,21 @@ impl House {
     /// Where the disk does not take a decision: nothing of it is done then, and the next call tries again.
     pub(crate) async fn settle(&mut self) -> anyhow::Result<()> {
         let mut reports = Vec::new();
+        let mut outcome = Ok(false);
         for _ in 0..STEPS_MAX {
-            let is_at_rest = self.step(&mut reports).await?;
-            if is_at_rest {
+            outcome = self.step(&mut reports).await;
+            if !matches!(outcome, Ok(false)) {
                 break;
             }
         }
         self.say(&reports);
-        Ok(())
+        outcome.map(drop)
+    }
+
+    /// The same, where an error is said, once, rather than given back.
+    pub(crate) async fn settle_or_say(&mut self) {
+        let failed = self.settle().await.err();
+        self.troubles[0].note(failed.map(|error| format!("{error:#}")), "what failed works again");
     }
 
     /// One look, one decision, done. Tells whether nothing was left to decide.
@@ -147,6 +157,9 @@ impl House {
         };
         let Resolved { brokers, pipelines, reports, memory } = desired::resolve(&world, &self.memory, &self.planner, Timestamp::now());
         let some_went = self.objects.write(&reports);
+        // An object that is gone is in no later report.
+        said.retain(|report| report.is_gone);
+        said.extend(reports);
         self.keep(memory.clone())?;
         let is_at_rest = memory == self.memory && !some_went;
         self.memory = memory;
@@ -157,9 +170,6 @@ impl House {
             self.applied = Some(desired);
         }
         self.pipelines.follow(pipelines);
-        // An object that is gone is in no later report.
-        said.retain(|report| report.is_gone);
-        said.extend(reports);
         if some_went {
             // What was on its way out may be declared anew.
             self.admit();
@@ -201,8 +211,9 @@ impl House {
         let before = self.ready.insert(key, ready.clone());
         let is_new = before.as_ref().is_none_or(|before| (&before.reason, &before.message) != (&ready.reason, &ready.message));
         let was_unwell = before.is_some_and(|before| before.status != ConditionStatus::True);
-        // Everything but a pipeline is expected to be well at once.
-        let is_told = is_new && (report.kind == Kind::Pipeline || was_unwell || ready.status != ConditionStatus::True);
+        // Everything but a pipeline is expected to be well at once; what is wrong in a manifest was said with its place.
+        let is_news = report.kind == Kind::Pipeline || was_unwell || ready.status != ConditionStatus::True;
+        let is_told = is_new && is_news && report.findings.is_empty();
         if report.is_gone {
             tracing::info!("{} {}: gone", report.kind, report.object);
             self.ready.remove(&(report.kind, report.object.clone()));
@@ -213,21 +224,23 @@ impl House {
 
     /// What is, now; `status.json` is written if it differs from the last.
     pub(crate) fn overview(&mut self) -> &Overview {
+        let broker = self.broker.actual();
+        self.troubles[1].note(volume::problem(broker.storage.health, self.folder.path()), "the volume takes records again");
+        let troubles = self.troubles.iter().filter_map(Trouble::text);
         let sources = status::Sources {
             manifests: &self.root,
             objects: &self.objects,
-            broker: &self.broker.actual(),
+            broker: &broker,
             kafka: self.broker.address().to_string(),
             running: &self.pipelines.actual(),
-            problems: &self.problems,
+            problems: troubles.chain(self.problems.iter().map(ToString::to_string)).collect(),
             now: Instant::now(),
         };
-        let overview = Overview::of(&sources, &mut self.rates);
+        let overview = Overview::of(sources, &mut self.rates);
         if self.overview.as_ref() != Some(&overview) {
             let text = serde_json::to_vec_pretty(&overview).expect("plain data has a JSON form");
-            if let Err(error) = self.folder.replace(status::FILE, &text) {
-                tracing::warn!("{error}");
-            }
+            let written = self.folder.replace(status::FILE, &text);
+            self.troubles[2].note(written.err().map(|error| error.to_string()), "status.json is written again");
         }
         self.overview.insert(overview)
     }
@@ -239,7 +252,27 @@ impl House {
         self.overview();
         let Self { broker, pipelines: _pipelines, folder: _folder, .. } = self;
         broker.shutdown().await;
+        tracing::info!("stopped; the next start goes on from here");
         std::process::exit(0)
+    }
+}
+
+/// Something that goes wrong again and again, and is said when it begins, when it becomes something else, and when it is over.
+#[derive(Debug, Default)]
+struct Trouble(Option<String>);
+
+impl Trouble {
+    fn note(&mut self, now: Option<String>, over: &str) {
+        match (&self.0, &now) {
+            (before, Some(text)) if before.as_ref() != Some(text) => tracing::error!("{text}"),
+            (Some(_), None) => tracing::info!("{over}"),
+            _ => {}
+        }
+        self.0 = now;
+    }
+
+    fn text(&self) -> Option<String> {
+        self.0.clone()
     }
 }
 

@@ -11,11 +11,16 @@
 mod accepted;
 mod arguments;
 mod check;
+mod figures;
 mod findings;
 pub(crate) mod folder;
 mod front;
+mod grid;
 mod house;
+mod ignored;
+mod line;
 mod listing;
+mod live;
 mod logging;
 mod manifests;
 mod objects;
@@ -27,27 +32,32 @@ mod screen;
 pub(crate) mod status;
 mod stop;
 pub(crate) mod table;
+pub(crate) mod terminal;
 mod uid;
+mod volume;
 
 pub(crate) use arguments::Arguments;
 
 use anyhow::Context;
-use std::{
-    convert::Infallible,
-    io::{IsTerminal, Write},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{convert::Infallible, io::Write, process::ExitCode, time::Duration};
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::{folder::DataFolder, house::House, listing::Watch, manifests::Manifests, screen::Screen};
+use self::{
+    folder::DataFolder,
+    house::House,
+    ignored::Ignored,
+    listing::{Listing, Watch},
+    live::Live,
+    manifests::Manifests,
+    screen::Screen,
+};
 
 /// How often the files are looked at; a change counts when it was seen twice alike.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Looks at the files for each look at what runs.
 const LOOKS_PER_SETTLING: u64 = 2;
-/// Topics, pipelines and problems that the live table shows: it must fit a small terminal.
-const LIVE_ROWS_MAX: usize = 8;
+/// Files that change while they are read at the start are read again so often.
+const READS_MAX: usize = 10;
 
 /// Runs until a signal says stop; or only checks.
 ///
@@ -55,6 +65,8 @@ const LIVE_ROWS_MAX: usize = 8;
 /// Where it cannot start. What goes wrong later is said in the log and in `status.json`, and nothing stops for it.
 pub(crate) fn run(mut arguments: Arguments) -> anyhow::Result<ExitCode> {
     arguments.dir = arguments.dir.canonicalize().with_context(|| arguments.dir.display().to_string())?;
+    let is_same = arguments.data_dir.canonicalize().is_ok_and(|data| data == arguments.dir);
+    anyhow::ensure!(!is_same, "{}: manifests and data need a folder each; give another --data-dir", arguments.dir.display());
     if arguments.check {
         return check::run(&arguments);
     }
@@ -70,63 +82,59 @@ async fn serve(arguments: Arguments) -> anyhow::Result<Infallible> {
     let folder = DataFolder::open(&arguments.data_dir)?;
     let data_path = folder.path().to_owned();
     let list = || listing::list(&arguments.dir, &data_path);
+    let read = |listing: &Listing| Manifests::read(&arguments.dir, listing);
     let mut house = House::open(arguments.dir.clone(), folder, arguments.listen).await?;
-    let listing = list();
-    house.take(Manifests::read(&arguments.dir, &listing));
-    let mut watch = Watch::new(listing);
+    let mut watch = Watch::new(list());
+    let mut ignored = Ignored::default();
+    for reads_left in (0..READS_MAX).rev() {
+        let listing = list();
+        let manifests = read(&listing);
+        // Of files that change all the time, what they said last.
+        if list() == listing || reads_left == 0 {
+            house.take(manifests);
+            watch.take(listing);
+            break;
+        }
+    }
     house.settle().await?;
-    say_what_is_ignored(&house);
+    ignored.news(house.manifests(), house.objects()).iter().for_each(|line| tracing::info!("{line}"));
     house.overview();
     print(&front::matter(&house));
-    let is_live = std::io::stdout().is_terminal();
+    let mut live = Live::start(arguments.log_format, screen)?;
     let mut looks = interval(LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for look in 1_u64.. {
         tokio::select! {
             _ = &mut stop => break,
+            () = live.resized() => {
+                live.draw(house.overview());
+                continue;
+            }
             _ = looks.tick() => {}
         }
         let listing = list();
-        let is_changed = watch.is_due(&listing);
+        let mut is_changed = watch.is_due(&listing);
         if is_changed {
-            house.take(Manifests::read(&arguments.dir, &listing));
+            let manifests = read(&listing);
+            is_changed = list() == listing;
+            if is_changed {
+                house.take(manifests);
+                watch.take(listing);
+                ignored.news(house.manifests(), house.objects()).iter().for_each(|line| tracing::info!("{line}"));
+            }
         }
-        if !is_changed && !look.is_multiple_of(LOOKS_PER_SETTLING) {
-            continue;
-        }
-        if let Err(error) = house.settle().await {
-            tracing::error!("{error:#}; trying again");
-        }
-        let overview = house.overview();
-        if is_live {
-            screen.draw(table::render(overview, LIVE_ROWS_MAX));
+        if is_changed || look.is_multiple_of(LOOKS_PER_SETTLING) {
+            house.settle_or_say().await;
+            live.draw(house.overview());
         }
     }
-    screen.finish();
+    live.finish();
     tracing::info!("stopping; once more ends it at once");
     house.stop().await
 }
 
 /// Prints to standard output. One that nobody reads any more is no reason to stop.
-fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     let mut output = std::io::stdout().lock();
     let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
-}
-
-/// One line each for what was found and has no meaning here.
-fn say_what_is_ignored(house: &House) {
-    let skipped = house.manifests().skipped;
-    if skipped > 0 {
-        tracing::info!("{skipped} objects of other kinds skipped");
-    }
-    let cluster = house.objects().iter().find(|one| one.kind == crds::Kind::Cluster);
-    let Some(cluster) = cluster else { return };
-    let written = house.manifests().find(cluster.kind, &cluster.name()).map(|placed| placed.document.object["spec"].clone());
-    let fields: Vec<&str> = ["listeners", "storage", "pod", "replicas", "version", "objectStore"]
-        .into_iter()
-        .filter(|field| written.as_ref().is_some_and(|spec| !spec[field].is_null()))
-        .collect();
-    if !fields.is_empty() {
-        tracing::info!("Cluster {}: {} have no meaning in dev: one broker, its data in this folder", cluster.name(), fields.join(", "));
-    }
 }

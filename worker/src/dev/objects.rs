@@ -80,7 +80,7 @@ impl Objects {
             }
         }
         for mut absent in std::mem::take(&mut self.0) {
-            if !absent.is_leaving() && !manifests.is_unknown && !manifests.unread.contains(&absent.file) {
+            if !absent.is_leaving() && !manifests.is_unread(&absent.file) {
                 absent.object["metadata"]["deletionTimestamp"] = json!(Time(now));
             }
             accepted.push(absent);
@@ -185,6 +185,7 @@ fn admit(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dev::listing::Found;
 
     const TOPIC: &str = "apiVersion: streamwright.dev/v1alpha1\nkind: Topic\nmetadata: {name: orders}\nspec: {partitions: 2}\n";
     const CLUSTER: &str = "apiVersion: streamwright.dev/v1alpha1\nkind: Cluster\nmetadata: {name: main}\nspec: {}\n";
@@ -248,6 +249,24 @@ mod tests {
         assert_eq!(desk.field("deletionTimestamp"), json!("1970-01-01T00:00:00Z"));
         desk.take(&[("a.yaml", TOPIC)]);
         assert!(!desk.field("deletionTimestamp").is_null(), "it is made anew only once it is gone");
+    }
+
+    #[test]
+    fn what_a_folder_that_cannot_be_looked_into_declared_is_not_gone() {
+        let mut desk = Desk::new();
+        desk.take(&[("below/a.yaml", TOPIC)]);
+        let found = Found { unknown: vec![("below".into(), "Permission denied".into())], ..Found::default() };
+        let manifests = Manifests::read(Path::new("."), &Ok(found));
+        assert_eq!(manifests.problems[0].to_string(), "below: cannot be looked at: Permission denied");
+        desk.objects.take(&manifests, &mut String::new, Timestamp::UNIX_EPOCH);
+        assert_eq!(desk.field("deletionTimestamp"), Value::Null);
+    }
+
+    #[test]
+    fn a_config_map_that_is_there_twice_is_named() {
+        let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: sql}\ndata: {a: x}\n";
+        let said = Desk::new().take(&[("a.yaml", text), ("b.yaml", text)]);
+        assert_eq!(said, ["b.yaml:3:18: ConfigMap default/sql: metadata.name: is declared in a.yaml already; the first one counts"]);
     }
 
     #[test]

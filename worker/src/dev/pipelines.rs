@@ -5,7 +5,6 @@ use pipeline::{Environment, Handle, Lanes, Runner};
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use store::ObjectStore;
 use tokio::task::JoinSet;
-use units::ByteCount;
 
 /// How long a stop waits for last commits and checkpoints. A pipeline that takes longer goes on from its last commit at the next start.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
@@ -64,30 +63,5 @@ impl Pipelines {
         if tokio::time::timeout(STOP_PATIENCE, all).await.is_err() {
             tracing::warn!("{} pipelines did not end within {STOP_PATIENCE:?}; they go on from their last commit", stopping.len());
         }
-    }
-}
-
-/// A pipeline that has read and written nothing.
-pub(crate) fn quiet(desired: &DesiredPipeline, phase: Phase) -> ActualPipeline {
-    ActualPipeline {
-        pipeline: desired.pipeline.clone(),
-        generation: desired.generation,
-        layout: desired.layout.clone(),
-        plan_hash: desired.plan_hash.clone(),
-        phase,
-        problem: None,
-        ready_replicas: 0,
-        lag: None,
-        watermark: None,
-        last_commit: None,
-        last_checkpoint: None,
-        state_bytes: ByteCount(0),
-        unfolded_bytes: ByteCount(0),
-        checkpoint_failing_since: None,
-        late_rows: 0,
-        dead_letters: 0,
-        rows_in: 0,
-        rows_out: 0,
-        sources: Vec::new(),
     }
 }

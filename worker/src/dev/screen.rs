@@ -1,66 +1,106 @@
 //! A terminal with a live table at its foot: log lines go above it.
+//!
+//! A change goes out as one write. Lines are written over those before and cleared from their end on, so that nothing flickers; the cursor is
+//! hidden only within that write, so that whatever ends the process, it is there.
 
 use std::{
-    fmt::Write as _,
-    io::{self, Write},
-    sync::{Arc, Mutex, PoisonError},
+    io::{self, IsTerminal, Write},
+    sync::{Arc, Mutex, PoisonError, TryLockError},
 };
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Long lines are clipped by the terminal while the table is drawn, so that each takes one row.
-const CLIP: &str = "\x1b[?7l";
-const WRAP: &str = "\x1b[?7h";
-const ERASE_BELOW: &str = "\x1b[J";
+use super::{
+    line::{Line, Style},
+    terminal::{self, Size},
+};
 
-/// The terminal, shared by the table and the log. Where the table is off it is plain standard error.
+/// Hides the cursor and holds the picture still until all of it is there, where the terminal knows how.
+const BEGIN: &str = "\x1b[?2026h\x1b[?25l";
+const END: &str = "\x1b[?25h\x1b[?2026l";
+const CLEAR_TO_END_OF_LINE: &str = "\x1b[K";
+const CLEAR_BELOW: &str = "\x1b[J";
+
+/// The terminal, shared by the table and the log. Until the first table it is plain standard error, and where that is not the terminal of
+/// the table it stays so.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Screen(Arc<Mutex<Table>>);
+pub(crate) struct Screen(Arc<Mutex<Foot>>);
 
+/// The table as it stands on the terminal, the cursor at the beginning of the line below it.
 #[derive(Debug, Default)]
-struct Table {
-    text: String,
+struct Foot {
+    lines: Vec<Line>,
+    style: Style,
     is_live: bool,
 }
 
 impl Screen {
     /// Shows this table in place of the one before.
-    pub(crate) fn draw(&self, text: String) {
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut output = table.erased();
-        (table.text, table.is_live) = (text, true);
-        table.append_to(&mut output);
-        show(&output);
+    pub(crate) fn draw(&self, lines: Vec<Line>, style: Style) {
+        let mut foot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        foot.style = style;
+        show(&foot.draw(lines, terminal::size()));
     }
 
     /// Leaves the table as it stands; log lines follow below.
     pub(crate) fn finish(&self) {
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (table.text, table.is_live) = (String::new(), false);
+        let mut foot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if foot.is_live {
+            // The terminal has written what was typed, the ^C too, where the cursor was.
+            show(&format!("\r{CLEAR_BELOW}"));
+        }
+        *foot = Foot::default();
     }
 
-    fn log(&self, line: &[u8]) -> io::Result<()> {
-        let table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !table.is_live {
-            return io::stderr().write_all(line);
+    /// Takes the table away, so that somebody else can write; the next one is drawn below that. Does nothing where this thread, or another,
+    /// is at the screen right now: this is asked for by a panic.
+    pub(crate) fn lift(&self) {
+        let mut foot = match self.0.try_lock() {
+            Ok(foot) => foot,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        if foot.is_live {
+            show(&foot.draw(Vec::new(), terminal::size()));
         }
-        let mut output = table.erased() + &String::from_utf8_lossy(line);
-        table.append_to(&mut output);
-        show(&output);
-        Ok(())
+    }
+
+    fn log(&self, text: &[u8]) {
+        let mut foot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if foot.is_live && io::stderr().is_terminal() {
+            return show(&foot.log(&String::from_utf8_lossy(text), terminal::size()));
+        }
+        // A log that nobody reads any more is no reason to stop, nor to complain to the same reader.
+        let _ = io::stderr().write_all(text);
     }
 }
 
-impl Table {
-    /// What takes the table away: up to its first line, and nothing below.
-    fn erased(&self) -> String {
-        match self.text.lines().count() {
-            0 => String::new(),
-            lines => format!("\x1b[{lines}A\r{ERASE_BELOW}"),
+impl Foot {
+    fn draw(&mut self, lines: Vec<Line>, size: Size) -> String {
+        let up = self.up(size);
+        (self.lines, self.is_live) = (lines, true);
+        format!("{BEGIN}{up}{}{CLEAR_BELOW}{END}", self.text(size))
+    }
+
+    /// The text, which ends with a line's end, and the table below it.
+    fn log(&mut self, text: &str, size: Size) -> String {
+        let up = self.up(size);
+        format!("{BEGIN}{up}{CLEAR_BELOW}{text}{}{END}", self.text(size))
+    }
+
+    /// Up to the table's first line. Terminals wrap what they have anew when they become narrower.
+    fn up(&self, size: Size) -> String {
+        let rows = |line: &Line| line.width().div_ceil(size.columns.max(1)).max(1);
+        match self.lines.iter().map(rows).sum::<usize>().min(size.rows.saturating_sub(1)) {
+            0 => "\r".into(),
+            rows => format!("\x1b[{rows}A\r"),
         }
     }
 
-    fn append_to(&self, output: &mut String) {
-        let _ = write!(output, "{CLIP}{}{WRAP}", self.text);
+    /// Every line, cut to the window. The last column stays free: what is cleared after a letter there differs between terminals.
+    fn text(&mut self, size: Size) -> String {
+        self.lines.truncate(size.rows.saturating_sub(1));
+        self.lines = self.lines.drain(..).map(|line| line.clipped(size.columns.saturating_sub(1))).collect();
+        self.lines.iter().map(|line| line.painted(self.style) + CLEAR_TO_END_OF_LINE + "\r\n").collect()
     }
 }
 
@@ -72,11 +112,12 @@ fn show(output: &str) {
 
 /// Takes one log line.
 #[derive(Debug)]
-pub(crate) struct Line(Screen);
+pub(crate) struct LogLine(Screen);
 
-impl Write for Line {
+impl Write for LogLine {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.log(line).map(|()| line.len())
+        self.0.log(line);
+        Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -85,21 +126,12 @@ impl Write for Line {
 }
 
 impl<'a> MakeWriter<'a> for Screen {
-    type Writer = Line;
+    type Writer = LogLine;
 
-    fn make_writer(&'a self) -> Line {
-        Line(self.clone())
+    fn make_writer(&'a self) -> LogLine {
+        LogLine(self.clone())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_table_is_taken_away_line_by_line() {
-        let table = Table { text: "a\nb\nc\n".into(), is_live: true };
-        assert_eq!(table.erased(), "\x1b[3A\r\x1b[J");
-        assert_eq!(Table::default().erased(), "");
-    }
-}
+mod tests;

@@ -4,11 +4,11 @@
 //! |---|---|
 //! | `version` | of this format: 1; keys are added, never changed |
 //! | `pid`, `kafka`, `clusterId`, `incarnation`, `manifests` | the process, its address, Kafka's cluster id, how often the broker has started, the folder |
-//! | `topics[]` | `namespace`, `name` (Kafka's), `object` (what declares it), `partitions`, `records`, `recordsPerSecond`, `hotBytes`, `sealedBytes` |
+//! | `topics[]` | `namespace`, `name` (Kafka's), `object` (what declares it), `partitions`, `offsets` (from log start to log end: records, and the markers of transactions), `recordsPerSecond` (offsets a second), `hotBytes`, `sealedBytes` |
 //! | `pipelines[]` | `namespace`, `name`, `phase`, `reason`, `message`, `layout`, `records` (read since start), `recordsOut`, `recordsPerSecond`, `lagSeconds`, `watermark`, `lastCommitTime`, `lastCheckpointTime`, `stateBytes`, `lateRows`, `deadLetters`, `progress[]` |
 //! | `pipelines[].progress[]` | `table`, `rows`, `lagRecords`, `readBytes`, `sizeBytes`, `finished` |
 //! | `objects[]` | `kind`, `namespace`, `name`, `file`, `generation`, `conditions[]` as in Kubernetes |
-//! | `problems[]` | sentences with file, line and column |
+//! | `problems[]` | sentences: what is wrong with manifests, by file, line and column; what is wrong with the volume |
 //!
 //! Times are RFC 3339 in UTC to the millisecond, or null where there is none. `phase` is one of `control::Phase`, or `Waiting` where nothing runs yet.
 
@@ -19,7 +19,6 @@ use std::{collections::BTreeMap, path::Path, time::Instant};
 use units::TimestampMs;
 
 use super::{
-    manifests::Problem,
     objects::{Accepted, Objects},
     rates::Rates,
 };
@@ -52,7 +51,7 @@ pub(crate) struct TopicLine {
     /// `Topic default/flights`, `Pipeline default/load` (its dead letters); null for one that a client made or that was released.
     pub(crate) object: Option<String>,
     pub(crate) partitions: i32,
-    pub(crate) records: u64,
+    pub(crate) offsets: u64,
     pub(crate) records_per_second: u64,
     pub(crate) hot_bytes: u64,
     pub(crate) sealed_bytes: u64,
@@ -119,13 +118,13 @@ pub(crate) struct Sources<'a> {
     pub(crate) broker: &'a ActualBroker,
     pub(crate) kafka: String,
     pub(crate) running: &'a BTreeMap<ObjectRef, ActualPipeline>,
-    pub(crate) problems: &'a [Problem],
+    pub(crate) problems: Vec<String>,
     pub(crate) now: Instant,
 }
 
 impl Overview {
     /// Puts it together.
-    pub(crate) fn of(sources: &Sources<'_>, rates: &mut Rates) -> Self {
+    pub(crate) fn of(sources: Sources<'_>, rates: &mut Rates) -> Self {
         let objects: Vec<ObjectLine> = sources.objects.iter().map(object).collect();
         let declared = objects.iter().filter(|one| one.kind == Kind::Pipeline);
         let pipelines = declared.map(|declared| {
@@ -145,7 +144,7 @@ impl Overview {
             topics,
             pipelines,
             objects,
-            problems: sources.problems.iter().map(ToString::to_string).collect(),
+            problems: sources.problems,
         }
     }
 }
@@ -156,7 +155,7 @@ fn topic_line(topic: &control::ActualTopic, rates: &mut Rates, now: Instant) -> 
         name: topic.name.to_string(),
         object: topic.owner.as_ref().map(ToString::to_string),
         partitions: topic.partitions,
-        records: topic.records,
+        offsets: topic.records,
         records_per_second: rates.look(&format!("topic/{}", topic.name), topic.records_appended, now),
         hot_bytes: topic.local_bytes.0,
         sealed_bytes: topic.object_bytes.0,

@@ -1,198 +1,207 @@
 //! The overview as a table for people: one pure function, for the live table and for `streamwright status`.
 
-use super::status::{Overview, PipelineLine, Progress, TopicLine};
+use crds::{ConditionStatus, ConditionType, Timestamp};
+
+use super::{
+    figures::{NOTHING, age, bytes, count, counted, seconds},
+    grid::{self, Cell, Column},
+    line::{Line, Style, Tone, wrapped},
+    status::{Overview, PipelineLine, Progress, TopicLine},
+    terminal::Size,
+};
 
 /// Width of a progress bar.
-const BAR: usize = 20;
+const BAR: usize = 24;
+/// Fewer rows than this hold one line that sums up.
+const ROWS_MIN: usize = 8;
+/// Reasons for being ready.
+const WELL: [&str; 5] = ["Available", "Suspended", "Idle", "Finished", ""];
+/// Reasons for not being ready that pass by themselves.
+const PASSING: [&str; 6] = ["Progressing", "Creating", "Altering", "Deleting", "Applying", "NotReconciled"];
 
-/// At most `rows_max` topics and as many pipelines, a line each, under their headings; lines end with `\n`.
-pub(crate) fn render(overview: &Overview, rows_max: usize) -> String {
-    let shown: Vec<&TopicLine> = overview.topics.iter().filter(|topic| !is_idle_dead_letters(topic)).collect();
-    let topics = shown.iter().map(|topic| {
-        vec![
-            named(&topic.namespace, &topic.name),
-            topic.partitions.to_string(),
-            count(topic.records),
-            count(topic.records_per_second),
-            bytes(topic.hot_bytes),
-            bytes(topic.sealed_bytes),
-        ]
-    });
-    let pipelines = overview.pipelines.iter().map(|pipeline| {
-        vec![
-            named(&pipeline.namespace, &pipeline.name),
-            state(pipeline),
-            count(pipeline.records_per_second),
-            pipeline.lag_seconds.map_or_else(none, seconds),
-            pipeline.watermark.clone().map_or_else(none, |watermark| watermark.trim_end_matches('Z').replace('T', " ")),
-            pipeline.last_commit_time.as_deref().map_or_else(none, clock),
-            pipeline.last_checkpoint_time.as_deref().map_or_else(none, clock),
-            bars(&pipeline.progress),
-        ]
-    });
-    let mut text = section(&["TOPIC", "PARTITIONS", "RECORDS", "IN/S", "HOT", "SEALED"], topics, rows_max);
-    if !overview.pipelines.is_empty() {
-        text.push('\n');
-        text += &section(&["PIPELINE", "STATE", "IN/S", "BEHIND", "WATERMARK", "COMMIT", "CHECKPOINT", ""], pipelines, rows_max);
+const TOPICS: [Column; 6] = [
+    Column { heading: "TOPIC", short: "TOPIC", is_number: false, rank: 0 },
+    Column { heading: "PARTITIONS", short: "PARTS", is_number: true, rank: 3 },
+    Column { heading: "OFFSETS", short: "OFFSETS", is_number: true, rank: 5 },
+    Column { heading: "RECORDS/S", short: "REC/S", is_number: true, rank: 1 },
+    Column { heading: "HOT", short: "HOT", is_number: true, rank: 2 },
+    Column { heading: "SEALED", short: "SEALED", is_number: true, rank: 4 },
+];
+
+const PIPELINES: [Column; 7] = [
+    Column { heading: "PIPELINE", short: "PIPELINE", is_number: false, rank: 0 },
+    Column { heading: "STATE", short: "STATE", is_number: false, rank: 1 },
+    Column { heading: "RECORDS/S", short: "REC/S", is_number: true, rank: 3 },
+    Column { heading: "LAG", short: "LAG", is_number: true, rank: 2 },
+    Column { heading: "WATERMARK", short: "WATERMARK", is_number: false, rank: 4 },
+    Column { heading: "COMMIT", short: "COMMIT", is_number: true, rank: 5 },
+    Column { heading: "CHECKPOINT", short: "CKPT", is_number: true, rank: 6 },
+];
+
+/// Topics, pipelines with their progress, and all that is not well, within `size`; what does not fit is counted.
+pub(crate) fn render(overview: &Overview, now: Timestamp, size: Size, style: Style) -> Vec<Line> {
+    let topics: Vec<&TopicLine> = overview.topics.iter().filter(|topic| !is_idle_dead_letters(topic)).collect();
+    if size.rows < ROWS_MIN {
+        return vec![summary(overview, topics.len()).clipped(size.columns)];
     }
-    for problem in overview.problems.iter().take(rows_max) {
-        text += &format!("\n! {problem}");
+    let notes = cut(notes(overview, size.columns), size.rows / 3, "");
+    let rows: Vec<_> = topics.iter().map(|topic| topic_cells(topic)).collect();
+    let (topic_heading, topics) = headed(grid::lines(&TOPICS, &rows, size.columns, style));
+    let rows: Vec<_> = overview.pipelines.iter().map(|pipeline| pipeline_cells(pipeline, now)).collect();
+    let (pipeline_heading, mut pipelines) = headed(grid::lines(&PIPELINES, &rows, size.columns, style));
+    for (block, pipeline) in pipelines.iter_mut().zip(&overview.pipelines) {
+        block.extend(bars(pipeline, size.columns, style));
     }
-    if !overview.problems.is_empty() {
-        text.push('\n');
+    let has_pipelines = !pipelines.is_empty();
+    let around = if has_pipelines { 3 } else { 1 } + notes.len() + usize::from(!notes.is_empty());
+    let wanted = [topics.len(), pipelines.iter().map(Vec::len).sum()];
+    let [for_topics, for_pipelines] = shares(wanted, size.rows.saturating_sub(around));
+
+    let mut lines = vec![topic_heading];
+    lines.extend(cut(topics, for_topics, "topics "));
+    if has_pipelines {
+        lines.extend([Line::default(), pipeline_heading]);
+        lines.extend(cut(pipelines, for_pipelines, "pipelines "));
     }
-    text
+    if !notes.is_empty() {
+        lines.push(Line::default());
+        lines.extend(notes);
+    }
+    lines.into_iter().map(|line| line.clipped(size.columns)).collect()
+}
+
+/// The first line, and the others as blocks of their own.
+fn headed(lines: Vec<Line>) -> (Line, Vec<Vec<Line>>) {
+    let mut lines = lines.into_iter();
+    let heading = lines.next().unwrap_or_default();
+    (heading, lines.map(|line| vec![line]).collect())
+}
+
+/// Whole blocks, in at most `most` lines; where there are more, the last line counts them. Of the first block a part is better than nothing.
+fn cut(blocks: Vec<Vec<Line>>, most: usize, what: &str) -> Vec<Line> {
+    let all = blocks.iter().map(Vec::len).sum::<usize>();
+    if all <= most {
+        return blocks.into_iter().flatten().collect();
+    }
+    let room = most.saturating_sub(1);
+    let (mut lines, mut left) = (Vec::new(), blocks.len());
+    for mut block in blocks {
+        if lines.is_empty() {
+            block.truncate(room);
+        }
+        if block.is_empty() || lines.len() + block.len() > room {
+            break;
+        }
+        lines.extend(block);
+        left -= 1;
+    }
+    if left > 0 {
+        lines.push(Line::of(Tone::Quiet, format!("and {left} more {what}in streamwright status")));
+    }
+    lines
+}
+
+/// Rows for two lists that want so many: half each at least, and what one does not need the other has.
+fn shares(wanted: [usize; 2], rows: usize) -> [usize; 2] {
+    let half = rows / 2;
+    let first = wanted[0].min(half.max(rows.saturating_sub(wanted[1])));
+    [first, wanted[1].min(rows - first)]
 }
 
 /// A pipeline's topic for what it cannot read is of interest once there is something in it.
 fn is_idle_dead_letters(topic: &TopicLine) -> bool {
-    topic.records == 0 && topic.object.as_ref().is_some_and(|object| object.starts_with("Pipeline "))
+    topic.offsets == 0 && topic.object.as_ref().is_some_and(|object| object.starts_with("Pipeline "))
 }
 
-fn section(heading: &[&str], rows: impl ExactSizeIterator<Item = Vec<String>>, rows_max: usize) -> String {
-    let more = rows.len().saturating_sub(rows_max);
-    let mut lines = vec![heading.iter().map(ToString::to_string).collect::<Vec<_>>()];
-    lines.extend(rows.take(rows_max));
-    let widths: Vec<usize> =
-        (0..heading.len()).map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default()).collect();
-    let mut text = String::new();
-    for line in lines {
-        let cells: Vec<String> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        text += cells.join("  ").trim_end();
-        text.push('\n');
-    }
-    if more > 0 {
-        text += &format!("and {more} more: streamwright status\n");
-    }
-    text
+fn topic_cells(topic: &TopicLine) -> Vec<Cell> {
+    vec![
+        named(&topic.namespace, &topic.name).into(),
+        topic.partitions.to_string().into(),
+        count(topic.offsets).into(),
+        count(topic.records_per_second).into(),
+        bytes(topic.hot_bytes).into(),
+        bytes(topic.sealed_bytes).into(),
+    ]
+}
+
+fn pipeline_cells(pipeline: &PipelineLine, now: Timestamp) -> Vec<Cell> {
+    let ago = |time: &Option<String>| match time.as_deref().map(|time| age(time, now)) {
+        Some(age) if age == "now" => Cell::from(age),
+        Some(age) => Cell { long: format!("{age} ago"), short: age, tone: Tone::Plain },
+        None => NOTHING.to_owned().into(),
+    };
+    let is_well = WELL.contains(&pipeline.reason.as_str()) || PASSING.contains(&pipeline.reason.as_str());
+    let state = pipeline.phase.to_lowercase() + if is_well { "" } else { " !" };
+    let tone = match pipeline.phase.as_str() {
+        _ if !is_well => Tone::Bad,
+        "Running" => Tone::Good,
+        _ => Tone::Plain,
+    };
+    vec![
+        named(&pipeline.namespace, &pipeline.name).into(),
+        Cell { long: state.clone(), short: state, tone },
+        count(pipeline.records_per_second).into(),
+        pipeline.lag_seconds.map_or_else(|| NOTHING.into(), seconds).into(),
+        pipeline.watermark.as_deref().map_or_else(|| NOTHING.to_owned().into(), watermark),
+        ago(&pipeline.last_commit_time),
+        ago(&pipeline.last_checkpoint_time),
+    ]
+}
+
+/// Event time has no place: an RFC 3339 time without its zone, to the second or the minute.
+fn watermark(time: &str) -> Cell {
+    let to = |end: usize| time.get(..end).unwrap_or(time).replacen('T', " ", 1);
+    Cell { long: to(19), short: to(16), tone: Tone::Plain }
 }
 
 fn named(namespace: &str, name: &str) -> String {
     if namespace == "default" { name.into() } else { format!("{namespace}/{name}") }
 }
 
-fn none() -> String {
-    "-".into()
-}
-
-/// The phase, and why where it does not simply run.
-fn state(pipeline: &PipelineLine) -> String {
-    let phase = pipeline.phase.to_lowercase();
-    let is_well = matches!(pipeline.reason.as_str(), "Available" | "Suspended" | "Idle" | "Finished" | "Progressing" | "");
-    if is_well { phase } else { format!("{phase} ({})", pipeline.reason) }
-}
-
-/// A bar for each bounded source.
-fn bars(progress: &[Progress]) -> String {
-    let bar = |one: &Progress| {
-        let (read, size) = (one.read_bytes?, one.size_bytes.filter(|size| *size > 0)?);
-        let share = if one.finished { 1.0 } else { (read as f64 / size as f64).min(1.0) };
-        let full = (share * BAR as f64) as usize;
-        Some(format!("{} [{}{}] {:.0} %", one.table, "#".repeat(full), "-".repeat(BAR - full), (share * 100.0).floor()))
+/// A bar for each bounded source that is still being read.
+fn bars(pipeline: &PipelineLine, columns: usize, style: Style) -> Vec<Line> {
+    let (full, empty) = if style.is_utf8 { ("█", "░") } else { ("#", "-") };
+    let bar = |source: &Progress| {
+        let (read, size) = source.read_bytes.zip(source.size_bytes.filter(|size| *size > 0)).filter(|_| !source.finished)?;
+        let share = (read as f64 / size as f64).min(1.0);
+        let done = (share * BAR as f64) as usize;
+        let line = Line::of(Tone::Plain, format!("  {}  ", source.table))
+            .with(Tone::Good, full.repeat(done))
+            .with(Tone::Quiet, empty.repeat(BAR - done))
+            .with(Tone::Plain, format!("  {:.0} %", (share * 100.0).floor()))
+            .with(Tone::Quiet, format!("  {} of {}", bytes(read), bytes(size)));
+        Some(line.clipped(columns))
     };
-    progress.iter().filter_map(bar).collect::<Vec<_>>().join(" ")
+    pipeline.progress.iter().filter_map(bar).collect()
 }
 
-/// `1,234,567`.
-fn count(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
+/// What is not well, each with a mark, wrapped: problems of manifests and of the volume, then objects that nothing of that speaks of.
+fn notes(overview: &Overview, columns: usize) -> Vec<Vec<Line>> {
+    let unwell = overview.objects.iter().filter_map(|object| {
+        let ready = object.condition(ConditionType::Ready).filter(|ready| ready.status != ConditionStatus::True)?;
+        let name = format!("{} {}/{}:", object.kind, object.namespace, object.name);
+        let is_told = PASSING.contains(&ready.reason.as_str()) || overview.problems.iter().any(|problem| problem.contains(&name));
+        (!is_told).then(|| format!("{name} {}: {}", ready.reason, ready.message))
+    });
+    let sentences = overview.problems.iter().cloned().chain(unwell);
+    let block = |sentence: String| {
+        let lines = wrapped(&sentence, columns.saturating_sub(2)).into_iter().enumerate();
+        lines.map(|(index, text)| Line::of(Tone::Bad, if index == 0 { "! " } else { "  " }).with(Tone::Plain, text)).collect()
+    };
+    sentences.map(block).collect()
+}
+
+/// For a window too small for a table.
+fn summary(overview: &Overview, topics: usize) -> Line {
+    let running = overview.pipelines.iter().filter(|pipeline| matches!(pipeline.phase.as_str(), "Running" | "Finished")).count();
+    let rate: u64 = overview.topics.iter().map(|topic| topic.records_per_second).sum();
+    let pipelines = counted(overview.pipelines.len(), "pipeline");
+    let text = format!("{running} of {pipelines} running, {}, {} records/s", counted(topics, "topic"), count(rate));
+    match overview.problems.len() {
+        0 => Line::of(Tone::Plain, text),
+        problems => Line::of(Tone::Bad, "! ").with(Tone::Plain, format!("{}; {text}", counted(problems, "problem"))),
     }
-    text
-}
-
-/// Three digits and a binary unit.
-fn bytes(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if value < 1000.0 {
-            return if unit == "B" || value >= 100.0 { format!("{value:.0} {unit}") } else { format!("{value:.1} {unit}") };
-        }
-        value /= 1024.0;
-    }
-    format!("{value:.1} TiB")
-}
-
-fn seconds(seconds: f64) -> String {
-    if seconds < 10.0 { format!("{seconds:.1} s") } else { format!("{seconds:.0} s") }
-}
-
-/// The time of day of an RFC 3339 time.
-fn clock(time: &str) -> String {
-    time.get(11..19).unwrap_or(time).into()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn overview() -> Overview {
-        let topic = |name: &str, records| TopicLine {
-            namespace: "default".into(),
-            name: name.into(),
-            object: None,
-            partitions: 4,
-            records,
-            records_per_second: 21_000,
-            hot_bytes: 1_500_000,
-            sealed_bytes: 0,
-        };
-        let progress =
-            Progress { table: "departures".into(), rows: 9, lag_records: None, read_bytes: Some(1), size_bytes: Some(4), finished: false };
-        Overview {
-            version: 1,
-            pid: 1,
-            kafka: "127.0.0.1:9092".into(),
-            cluster_id: "abc".into(),
-            incarnation: 1,
-            manifests: "examples".into(),
-            topics: vec![topic("flights", 328_521), topic("late", 7)],
-            pipelines: vec![PipelineLine {
-                namespace: "default".into(),
-                name: "load".into(),
-                phase: "Running".into(),
-                reason: "Available".into(),
-                message: "running".into(),
-                layout: None,
-                records: 100,
-                records_out: 100,
-                records_per_second: 50,
-                lag_seconds: Some(0.25),
-                watermark: Some("2013-01-01T10:59:55.000Z".into()),
-                last_commit_time: Some("2026-01-01T01:02:03.000Z".into()),
-                last_checkpoint_time: None,
-                state_bytes: 0,
-                late_rows: 0,
-                dead_letters: 0,
-                progress: vec![progress],
-            }],
-            objects: Vec::new(),
-            problems: vec!["a.yaml:1:1: wrong".into()],
-        }
-    }
-
-    #[test]
-    fn the_table_shows_every_value_in_its_column() {
-        let expected = "\
-TOPIC    PARTITIONS  RECORDS  IN/S    HOT      SEALED
-flights  4           328,521  21,000  1.4 MiB  0 B
-late     4           7        21,000  1.4 MiB  0 B
-
-PIPELINE  STATE    IN/S  BEHIND  WATERMARK                COMMIT    CHECKPOINT
-load      running  50    0.2 s   2013-01-01 10:59:55.000  01:02:03  -           departures [#####---------------] 25 %
-
-! a.yaml:1:1: wrong
-";
-        assert_eq!(render(&overview(), 10), expected);
-    }
-
-    #[test]
-    fn a_long_list_is_cut_and_says_so() {
-        assert!(render(&overview(), 1).contains("21,000  1.4 MiB  0 B\nand 1 more: streamwright status\n"));
-    }
-}
+mod tests;

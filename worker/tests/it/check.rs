@@ -80,3 +80,13 @@ fn an_edit_that_the_running_objects_forbid_is_found() {
     assert_eq!(checked.status.code(), Some(1));
     assert!(text(&checked.stderr).starts_with("manifests/a.yaml:6:3: "), "{}", text(&checked.stderr));
 }
+
+#[test]
+fn data_of_other_manifests_says_nothing_about_these() {
+    let home = Home::new(&[("a.yaml", TOPIC)]);
+    home.start().kill();
+    std::fs::create_dir(home.path().join("others")).unwrap();
+    std::fs::write(home.path().join("others/a.yaml"), TOPIC.replace("partitions: 2", "partitions: 1")).unwrap();
+    let checked = crate::kit::streamwright(&["dev", "others", "--data-dir", "data", "--check"]).current_dir(home.path()).output().unwrap();
+    assert_eq!((checked.status.code(), text(&checked.stdout).as_str()), (Some(0), "1 object in 1 file: all is well\n"));
+}

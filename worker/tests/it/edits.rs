@@ -59,3 +59,13 @@ fn a_broken_file_at_the_start_deletes_nothing() {
     dev.wait_for_line("manifests/a.yaml:2:1: not YAML");
     dev.wait_for_status(|status| partitions(status) == Some(2) && ready(status, "orders") == "True/Available");
 }
+
+#[test]
+fn a_link_in_a_circle_stops_nothing_else() {
+    let home = Home::new(&[("a.yaml", TOPIC)]);
+    std::os::unix::fs::symlink("circle.yaml", home.path().join("manifests/circle.yaml")).unwrap();
+    let mut dev = home.start();
+    dev.wait_for_line("manifests/circle.yaml: cannot be looked at: ");
+    home.write("a.yaml", &TOPIC.replace("partitions: 2", "partitions: 3"));
+    dev.wait_for_status(|status| partitions(status) == Some(3));
+}

@@ -13,7 +13,7 @@ use std::{
 use tempfile::TempDir;
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) const TOPIC: &str = "apiVersion: streamwright.dev/v1alpha1
 kind: Topic
@@ -138,6 +138,11 @@ impl Dev {
                 _ => thread::park_timeout(Duration::from_millis(20)),
             }
         }
+    }
+
+    /// From now on nobody reads its log.
+    pub(crate) fn stop_reading(&mut self) {
+        self.log = mpsc::channel().1;
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -5,3 +5,4 @@ mod edits;
 mod kit;
 mod pipelines;
 mod process;
+mod terminal;

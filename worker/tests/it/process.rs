@@ -13,15 +13,16 @@ fn it_says_what_runs_and_a_line_that_works() {
             "topics     orders (2)".to_owned(),
             "pipelines  none".to_owned(),
             format!("kafka      {address}    data data/"),
-            format!("try        kcat -b {address} -t orders -C -o beginning -c 5"),
+            format!("try        kcat -b {address} -t orders -C -e -o beginning -c 5"),
         ]
     );
-    dev.wait_for_line("1 objects of other kinds skipped");
+    dev.wait_for_line("1 object of no kind of ours skipped: v1 Service (1)");
     let status = dev.wait_for_status(|status| ready(status, "orders") == "True/Available");
     assert_eq!(named(&status, "topics", "orders")["partitions"], 2);
     let shown = streamwright(&["status", "--data-dir", "data"]).current_dir(home.path()).output().unwrap();
     assert!(shown.status.success());
-    assert!(text(&shown.stdout).lines().any(|line| line.starts_with("orders  2 ")), "{}", text(&shown.stdout));
+    let is_orders = |line: &str| line.split_whitespace().take(2).eq(["orders", "2"]);
+    assert!(text(&shown.stdout).lines().any(is_orders), "{}", text(&shown.stdout));
 }
 
 #[test]
@@ -107,4 +108,45 @@ fn a_folder_that_is_not_there_is_named() {
     let refused = streamwright(&["dev", "absent"]).current_dir(tempfile::tempdir().unwrap().path()).output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("absent"), "{}", text(&refused.stderr));
+}
+
+#[test]
+fn a_log_that_nobody_reads_any_more_is_no_reason_to_stop() {
+    let home = Home::new(&[("a.yaml", TOPIC)]);
+    let mut dev = home.start();
+    dev.stop_reading();
+    for round in 0..3 {
+        home.write("b.yaml", &format!("kind: [ # {round}"));
+        dev.wait_for_status(|status| status["problems"].as_array().is_some_and(|problems| problems.len() == 1));
+        home.write("b.yaml", "");
+        dev.wait_for_status(|status| status["problems"].as_array().is_some_and(Vec::is_empty));
+    }
+}
+
+#[test]
+fn manifests_and_data_have_a_folder_each() {
+    let home = Home::new(&[("a.yaml", TOPIC)]);
+    let refused = streamwright(&["dev", "manifests", "--data-dir", "manifests"]).current_dir(home.path()).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("need a folder each"), "{}", text(&refused.stderr));
+}
+
+#[test]
+fn data_below_the_manifests_is_not_taken_for_manifests() {
+    let home = Home::new(&[("a.yaml", TOPIC)]);
+    let below = ["dev", "manifests", "--data-dir", "manifests/data"];
+    let run = |more: &[&str]| streamwright(&[&below, more].concat()).current_dir(home.path()).output().unwrap();
+    let mut child = streamwright(&[&below[..], &["--listen", "127.0.0.1:0"]].concat())
+        .current_dir(home.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let front = std::io::BufReader::new(child.stdout.take().unwrap());
+    assert!(std::io::BufRead::lines(front).map_while(Result::ok).any(|line| line.starts_with("try")));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(home.path().join("manifests/data/accepted.json").exists());
+    let checked = run(&["--check"]);
+    assert_eq!(text(&checked.stdout), "1 object in 1 file: all is well\n", "{}", text(&checked.stderr));
 }
