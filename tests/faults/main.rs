@@ -1,9 +1,7 @@
 //! SIGKILL at random instants, again and again, while real clients write and read; another process keeps the ledger of what was promised.
 
-mod ledger;
-
 use std::path::Path;
-use streamwright_tests::{dice::Dice, server::Server};
+use streamwright_tests::{dice::Dice, ledger::Ledger, server::Server};
 
 /// Kills in all, and how many of them must fall between a producer's wish to commit and its answer.
 const KILLS: usize = 100;
@@ -14,7 +12,7 @@ fn a_hundred_kills_break_no_promise() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("faults/manifests");
     let mut server = Server::start(&manifests, &folder.path().join("data"));
-    let mut ledger = ledger::Ledger::start(&server.bootstrap);
+    let mut ledger = Ledger::start(&server.bootstrap);
     let mut dice = Dice::from_environment();
     let mut in_commit = 0;
     for kill in 0..KILLS {

@@ -1,13 +1,11 @@
 //! The flights example does what its tutorial says: real data in, three results out, the same after every kill as the batch oracle has them.
 
-mod results;
-
-use results::{Oracle, RESULTS};
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
+use std::time::Duration;
+use streamwright_tests::{
+    dice::Dice,
+    flights::{self, Oracle, RESULTS, example},
+    server::Server,
 };
-use streamwright_tests::{dice::Dice, server::Server};
 
 /// Kills over all rounds, and how many of them must fall between the first produce of a commit and the answer to its `EndTxn`.
 const KILLS: usize = 50;
@@ -15,19 +13,15 @@ const KILLS_IN_COMMIT: usize = 20;
 /// How long the whole year may take, restarts included.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-fn example() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").join("examples/flights")
-}
-
 #[test]
 fn the_tutorials_results_equal_the_batch_oracle() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let server = Server::start(&example(), &folder.path().join("data"));
-    let status = server.wait_for_status(PATIENCE, results::is_settled);
+    let status = server.wait_for_status(PATIENCE, flights::is_settled);
     Oracle::of(&example()).compare(&server.bootstrap, &status);
-    let before = results::committed(&server.bootstrap, RESULTS[1].topic);
+    let before = flights::committed(&server.bootstrap, RESULTS[1].topic);
     let server = server.kill_and_restart();
-    let after = results::committed(&server.bootstrap, RESULTS[1].topic);
+    let after = flights::committed(&server.bootstrap, RESULTS[1].topic);
     assert_eq!(before, after, "what is committed is the same after a kill");
 }
 
@@ -43,7 +37,7 @@ fn fifty_kills_lose_nothing_and_count_nothing_twice() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut server = Server::start(&example(), &folder.path().join("data"));
         // Kill while it works; when the year is through, compare, and begin again with an empty folder.
-        while !is_enough(kills, in_commit) && !results::is_through(&server) {
+        while !is_enough(kills, in_commit) && !flights::is_through(&server) {
             server.run_for(dice.milliseconds(50..600));
             if kills % 2 == 0 {
                 server.wait_for_commit();
@@ -53,7 +47,7 @@ fn fifty_kills_lose_nothing_and_count_nothing_twice() {
             in_commit += usize::from(server.was_committing());
             server = server.kill_and_restart();
         }
-        let status = server.wait_for_status(PATIENCE, results::is_settled);
+        let status = server.wait_for_status(PATIENCE, flights::is_settled);
         oracle.compare(&server.bootstrap, &status);
     }
     println!("{in_commit} of {kills} kills inside a commit");

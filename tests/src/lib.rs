@@ -2,4 +2,7 @@
 
 pub mod clients;
 pub mod dice;
+pub mod flights;
+pub mod ledger;
 pub mod server;
+pub mod volume;

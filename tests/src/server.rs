@@ -65,7 +65,12 @@ impl Server {
         Self::start_at(manifests, data, "127.0.0.1:0")
     }
 
-    fn start_at(manifests: &Path, data: &Path, listen: &str) -> Self {
+    /// The same, on this address.
+    ///
+    /// # Panics
+    /// Where it does not come up within [`PATIENCE`].
+    #[must_use]
+    pub fn start_at(manifests: &Path, data: &Path, listen: &str) -> Self {
         let mut child = Command::new(built("streamwright"))
             .arg("dev")
             .arg(manifests)

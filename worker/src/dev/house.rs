@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
 };
@@ -67,10 +67,12 @@ impl House {
             let (data, old) = (shown(folder.path()).display(), shown(&saved.manifests).display());
             anyhow::bail!("{data} has the data of {old}: give another --data-dir, or what {old} declares would be deleted");
         }
-        let store: Arc<dyn ObjectStore> = Arc::new(FolderStore::open(folder.join("objects")).context("open the object store")?);
+        let full = |error| explain_full(error, folder.path());
+        let store: Arc<dyn ObjectStore> =
+            Arc::new(FolderStore::open(folder.join("objects")).context("open the object store").map_err(full)?);
         let config =
             BrokerConfig { initial_rebalance_delay: DurationMs(0), ..BrokerConfig::new(BrokerId(0), folder.join("broker"), listen) };
-        let broker = Broker::start(config, Arc::clone(&store)).await.map_err(explain)?;
+        let broker = Broker::start(config, Arc::clone(&store)).await.map_err(explain).map_err(full)?;
         let pipelines = Pipelines::new(broker.address(), store);
         Ok(Self {
             root,
@@ -285,4 +287,14 @@ fn explain(error: StartError) -> anyhow::Error {
         }
         _ => error.into(),
     }
+}
+
+/// A full volume is named with what to do.
+fn explain_full(error: anyhow::Error, folder: &Path) -> anyhow::Error {
+    let is_full = |cause: &io::Error| matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    if !error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(is_full)) {
+        return error;
+    }
+    let folder = shown(folder).display();
+    anyhow::anyhow!("it cannot start, for the volume of {folder}/ is full. Free space on it; what is acknowledged is safe there")
 }

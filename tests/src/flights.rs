@@ -1,16 +1,22 @@
 //! The example's results as they are in the topics, and as the batch oracle has them.
 
 use serde_json::Value;
-use std::{collections::BTreeMap, path::Path, process::Command};
-use streamwright_tests::server::{Server, built};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::server::{Server, built};
 
 /// Departures in the file.
 const DEPARTURES: u64 = 328_521;
 /// Means are sums in another order than the oracle's: equal to this part of them.
 const TOLERANCE: f64 = 1e-9;
 
-/// One result: its topic and pipeline, the columns that tell its rows apart, and the window that closes it.
+/// One result of the example: its topic and pipeline, the columns that tell its rows apart, and the window that closes it.
 pub struct Wanted {
+    /// Name of its topic, and of its pipeline.
     pub topic: &'static str,
     key: &'static [&'static str],
     /// The column that holds the window's start, and its length in hours; `None` for what needs no window.
@@ -32,6 +38,11 @@ pub struct Oracle {
 }
 
 impl Oracle {
+    /// Runs the batch queries of the example in this folder.
+    ///
+    /// # Panics
+    /// Where one fails.
+    #[must_use]
     pub fn of(example: &Path) -> Self {
         let rows = RESULTS.iter().map(|wanted| {
             let query = example.join("oracle").join(wanted.topic).with_extension("sql");
@@ -43,6 +54,9 @@ impl Oracle {
     }
 
     /// Each result in the topics equals the oracle's for every window that ends at or before its pipeline's watermark, and has nothing else.
+    ///
+    /// # Panics
+    /// Where they differ.
     pub fn compare(&self, bootstrap: &str, status: &Value) {
         for (wanted, expected) in RESULTS.iter().zip(&self.rows) {
             let lines = committed(bootstrap, wanted.topic);
@@ -66,6 +80,10 @@ impl Oracle {
 }
 
 /// A topic's values, `read_committed`, sorted.
+///
+/// # Panics
+/// Where kcat fails.
+#[must_use]
 pub fn committed(bootstrap: &str, topic: &str) -> Vec<String> {
     let output = Command::new("kcat")
         .args(["-b", bootstrap, "-t", topic, "-C", "-e", "-q", "-o", "beginning", "-X", "isolation.level=read_committed"])
@@ -125,19 +143,32 @@ fn pipeline<'a>(status: &'a Value, name: &str) -> &'a Value {
     status["pipelines"].as_array().into_iter().flatten().find(|pipeline| pipeline["name"] == name).unwrap_or(&Value::Null)
 }
 
-fn topic_records(status: &Value, name: &str) -> u64 {
+/// From log start to log end of a topic; 0 where it is not there.
+#[must_use]
+pub fn topic_offsets(status: &Value, name: &str) -> u64 {
     let topic = status["topics"].as_array().into_iter().flatten().find(|topic| topic["name"] == name);
-    topic.and_then(|topic| topic["records"].as_u64()).unwrap_or(0)
+    topic.and_then(|topic| topic["offsets"].as_u64()).unwrap_or(0)
 }
 
 /// Whether the file is loaded, every pipeline has read all of it, and has committed what it made of it.
+#[must_use]
 pub fn is_settled(status: &Value) -> bool {
     pipeline(status, "load")["phase"] == "Finished"
-        && topic_records(status, "flights") >= DEPARTURES
+        && topic_offsets(status, "flights") >= DEPARTURES
         && RESULTS.iter().all(|wanted| pipeline(status, wanted.topic)["lagSeconds"].as_f64() == Some(0.0))
 }
 
 /// Whether the file is loaded and read: kills would hit an idle process from here on.
+#[must_use]
 pub fn is_through(server: &Server) -> bool {
     server.status().is_some_and(|status| is_settled(&status))
+}
+
+/// The folder of the example.
+///
+/// # Panics
+/// Never: this crate lies in the workspace.
+#[must_use]
+pub fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").join("examples/flights")
 }

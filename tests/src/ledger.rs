@@ -1,4 +1,4 @@
-//! The ledger program (`tests/faults/ledger`), as a test drives it.
+//! The ledger program (`tests/faults/ledger`): eight producers and two groups that keep account of what was promised, as a test drives it.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -6,7 +6,8 @@ use std::{
     sync::{Arc, Condvar, Mutex},
     time::{Duration, Instant},
 };
-use streamwright_tests::clients;
+
+use crate::clients;
 
 /// How long a commit may be waited for, and the final reading may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -35,6 +36,11 @@ pub struct Verdict {
 }
 
 impl Ledger {
+    /// Starts it against a broker.
+    ///
+    /// # Panics
+    /// Where it was not built: run `tests/clients/setup`.
+    #[must_use]
     pub fn start(bootstrap: &str) -> Self {
         let mut child = Command::new(clients::cache().join("ledger"))
             .arg(bootstrap)
@@ -60,7 +66,10 @@ impl Ledger {
         Self { input: child.stdin.take(), child, commits, reader: Some(reader) }
     }
 
-    /// Returns when `duration` has passed; a ledger that ends meanwhile is an error.
+    /// Returns when `duration` has passed.
+    ///
+    /// # Panics
+    /// Where the ledger ends meanwhile.
     pub fn run_for(&mut self, duration: Duration) {
         let until = Instant::now() + duration;
         while Instant::now() < until {
@@ -70,6 +79,9 @@ impl Ledger {
     }
 
     /// Returns when a producer has asked to commit and has no answer.
+    ///
+    /// # Panics
+    /// Where none does for a minute.
     pub fn wait_for_commit(&self) {
         let under_way = self.commits.under_way.lock().expect("nobody panics with it");
         let (_under_way, timeout) =
@@ -78,11 +90,19 @@ impl Ledger {
     }
 
     /// Whether a producer has asked to commit and has no answer.
+    ///
+    /// # Panics
+    /// Never: nobody panics while counting.
+    #[must_use]
     pub fn is_committing(&self) -> bool {
         *self.commits.under_way.lock().expect("nobody panics with it") > 0
     }
 
     /// Lets it finish, and gives its verdict.
+    ///
+    /// # Panics
+    /// Where it cannot be waited for.
+    #[must_use]
     pub fn finish(mut self) -> Verdict {
         drop(self.input.take());
         let status = self.child.wait().expect("the ledger can be waited for");
