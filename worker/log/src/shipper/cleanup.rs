@@ -31,7 +31,7 @@ impl Shipper {
         for object in self.suspects.iter().copied().collect::<Vec<_>>() {
             match self.judge(object, forgotten) {
                 Ok(found) => unnamed.extend(found),
-                Err(ShipError::Corrupt(key, reason)) => tracing::warn!(%key, reason, "an object that may be of no use is kept"),
+                Err(error) if error.is_lasting() => keep(object, &error),
                 Err(error) => {
                     tracing::debug!(%error, "whether objects are still of use is asked again later");
                     break;
@@ -55,17 +55,10 @@ impl Shipper {
                 break;
             }
             let suspect = object.filter(|object| listed.size > 0 && !named.contains(object));
-            let found = suspect.map(|object| self.judge(object, None)).transpose();
-            let found = match found {
-                Err(ShipError::Corrupt(key, reason)) => {
-                    tracing::warn!(%key, reason, "an object that may be of no use is kept");
-                    None
-                }
-                found => found?.flatten(),
-            };
+            let unnamed = suspect.map(|object| self.judge_if_possible(object)).transpose()?;
             self.swept_to = Some(listed.key);
-            if suspect.is_some() {
-                return Ok(ShipDone::Swept { unnamed: found.into_iter().collect(), is_done: false });
+            if let Some(unnamed) = unnamed {
+                return Ok(ShipDone::Swept { unnamed, is_done: false });
             }
         }
         Ok(ShipDone::Swept { unnamed: Vec::new(), is_done })
@@ -74,8 +67,18 @@ impl Shipper {
     /// Judges `object` anew, with manifests of this incarnation for the partitions in `own`.
     pub(super) fn judge_owning(&mut self, object: ObjectId, own: &[TopicPartitionId]) -> Result<ShipDone, ShipError> {
         own.iter().try_for_each(|id| self.take_over(*id))?;
-        let unnamed = self.judge(object, None)?.into_iter().collect();
-        Ok(ShipDone::Judged { object, unnamed })
+        Ok(ShipDone::Judged { object, unnamed: self.judge_if_possible(object)? })
+    }
+
+    /// What cannot be judged since something is damaged is kept: it must not keep everything else waiting.
+    fn judge_if_possible(&mut self, object: ObjectId) -> Result<Vec<Unnamed>, ShipError> {
+        match self.judge(object, None) {
+            Err(error) if error.is_lasting() => {
+                keep(object, &error);
+                Ok(Vec::new())
+            }
+            judged => Ok(judged?.into_iter().collect()),
+        }
     }
 
     /// Whether nothing names `object`; `None` where something does, or it is gone. The manifest of `forgotten` is known to be.
@@ -108,6 +111,10 @@ impl Shipper {
             _ => self.swap(id, |_| {}).map(drop),
         }
     }
+}
+
+fn keep(object: ObjectId, error: &ShipError) {
+    tracing::warn!(?object, %error, "a segment that may be of no use is kept");
 }
 
 /// Objects to be judged.

@@ -65,6 +65,15 @@ pub(crate) enum ShipError {
 }
 
 impl ShipError {
+    /// Whether asking again does not help: something is damaged.
+    fn is_lasting(&self) -> bool {
+        match self {
+            Self::Corrupt(..) => true,
+            Self::Store(error) => !error.is_transient(),
+            _ => false,
+        }
+    }
+
     /// Whether this incarnation may write no more.
     pub(crate) fn is_fatal(&self) -> bool {
         matches!(self, Self::Fenced { .. } | Self::Rival(_) | Self::VolumeIsOlder { .. })

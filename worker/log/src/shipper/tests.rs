@@ -22,13 +22,13 @@ fn object(incarnation: u32, seq: u64) -> ObjectId {
     ObjectId { broker: BrokerId(1), incarnation: Incarnation(incarnation), seq }
 }
 
-/// A shipper that has claimed `incarnation`; each is another process.
-fn shipper(store: &Arc<MemoryStore>, incarnation: u32, giver: u64) -> Shipper {
+/// A shipper of `incarnation`; each giver is another process.
+fn shipper<S: ObjectStore>(store: &Arc<S>, incarnation: u32, giver: u64) -> Shipper {
     let owner = Owner { broker: BrokerId(1), incarnation: Incarnation(incarnation) };
     Shipper::new(store.clone(), keys(), owner, WriteIds::of(giver), Rules::default())
 }
 
-fn claimed(store: &Arc<MemoryStore>, incarnation: u32) -> Shipper {
+fn claimed<S: ObjectStore>(store: &Arc<S>, incarnation: u32) -> Shipper {
     let mut shipper = shipper(store, incarnation, incarnation.into());
     shipper.perform(&ShipTask::Claim).unwrap();
     shipper
@@ -199,6 +199,21 @@ fn a_first_manifest_may_be_on_its_way_until_there_is_one() {
     assert_eq!(unnamed(judged), [Unnamed { object: object(1, 0), without_manifest: vec![] }]);
     store.land_late();
     assert_eq!(read_manifest(&*store, &keys(), id(0)).unwrap().unwrap().0.segments, []);
+}
+
+#[test]
+fn a_sweep_passes_over_a_segment_that_is_damaged() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Arc::new(store::FolderStore::open(root.path()).unwrap());
+    let mut first = claimed(&store, 1);
+    for base in 0..3 {
+        first.perform(&plan(&[0], base)).unwrap();
+    }
+    first.perform(&ShipTask::Trim(id(0), Offset(2))).unwrap();
+    let file = root.path().join(format!("objects/{}~", keys().segment(object(1, 0))));
+    std::fs::File::options().write(true).open(file).unwrap().set_len(70).unwrap();
+    let mut second = claimed(&store, 2);
+    assert_eq!(sweep(&mut second).iter().map(|unnamed| unnamed.object).collect::<Vec<_>>(), [object(1, 1)]);
 }
 
 #[test]
