@@ -1,5 +1,8 @@
 //! The oracle on small files whose answers are written by hand.
 
+mod random;
+mod rows;
+mod stream;
 mod streaming;
 
 use std::io::Write;
