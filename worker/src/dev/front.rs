@@ -39,6 +39,11 @@ fn none_or(mut names: Vec<String>) -> String {
     if names.is_empty() { "none".into() } else { names.join("  ") }
 }
 
+/// Kafka's name of a Topic.
+fn topic_name(topic: &Accepted) -> String {
+    topic.object["spec"]["topicName"].as_str().map_or_else(|| topic.name().name, str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,9 +54,4 @@ mod tests {
         assert_eq!(none_or(vec!["a".into(), "b".into()]), "a  b");
         assert!(none_or(vec!["a".into(); 1000]).ends_with("a  and 988 more"));
     }
-}
-
-/// Kafka's name of a Topic.
-fn topic_name(topic: &Accepted) -> String {
-    topic.object["spec"]["topicName"].as_str().map_or_else(|| topic.name().name, str::to_owned)
 }
