@@ -52,6 +52,6 @@ mod tests {
     fn many_names_are_counted_rather_than_written() {
         assert_eq!(none_or(Vec::new()), "none");
         assert_eq!(none_or(vec!["a".into(), "b".into()]), "a  b");
-        assert!(none_or(vec!["a".into(); 1000]).ends_with("a  and 988 more"));
+        assert_eq!(none_or(vec!["a".into(); 1000]), "a  ".repeat(NAMES_MAX) + "and 988 more");
     }
 }

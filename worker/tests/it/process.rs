@@ -126,7 +126,7 @@ fn a_log_that_nobody_reads_any_more_is_no_reason_to_stop() {
 #[test]
 fn manifests_and_data_have_a_folder_each() {
     let home = Home::new(&[("a.yaml", TOPIC)]);
-    let refused = streamwright(&["dev", "manifests", "--data-dir", "manifests"]).current_dir(home.path()).output().unwrap();
+    let refused = streamwright(&["dev", "manifests", "--data-dir", "manifests", "--check"]).current_dir(home.path()).output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("need a folder each"), "{}", text(&refused.stderr));
 }
