@@ -34,8 +34,8 @@ pub enum StartFrom {
 /// What an internal topic is for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum InternalUse {
-    /// Claims, state deltas, positions and names of checkpoints: partition *k* is hash partition *k*. Where the query keeps no rows there is
-    /// one, of positions and counters.
+    /// Claims, state deltas, positions and names of checkpoints: partition *k* is hash partition *k*. Where the query keeps no rows there
+    /// is one, of positions and counters.
     State,
     /// Rows on their way to the owner of hash partition *k*.
     Exchange {

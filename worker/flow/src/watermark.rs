@@ -131,8 +131,8 @@ impl WatermarkMerger {
     }
 
     /// The least watermark of all that are not idle. Once all are, nobody holds anybody back, and what was read is complete as far as the
-    /// furthest of them has come (so Flink has it, too): else the last windows would stay open whenever partitions fall silent together. One
-    /// that has ended does not speak for the others. Never goes back, also when an idle upstream wakes up behind it.
+    /// furthest of them has come (so Flink has it, too): else the last windows would stay open whenever partitions fall silent together.
+    /// One that has ended does not speak for the others. Never goes back, also when an idle upstream wakes up behind it.
     #[must_use]
     pub fn watermark_ms(&self) -> i64 {
         self.merged_ms.unwrap_or(NOTHING_MS)

@@ -42,12 +42,13 @@ impl DeadLetters {
 
     /// Adds a row; gives the bytes that it takes.
     pub(crate) fn push(&mut self, origin: Origin<'_>, key: Option<&[u8]>, value: Option<&[u8]>, reason: &str) -> usize {
+        let pipeline = Arc::clone(&self.pipeline);
         let (partition, offset) = (origin.partition.to_string(), origin.offset.to_string());
         let length = value.map_or(0, <[u8]>::len).to_string();
         let reason = &reason.as_bytes()[..reason.len().min(REASON_BYTES_MAX)];
         let headers: [(&str, Option<&[u8]>); 6] = [
             ("streamwright.reason", Some(reason)),
-            ("streamwright.pipeline", Some(self.pipeline.as_bytes())),
+            ("streamwright.pipeline", Some(pipeline.as_bytes())),
             ("streamwright.topic", Some(origin.name.as_bytes())),
             ("streamwright.partition", Some(partition.as_bytes())),
             ("streamwright.offset", Some(offset.as_bytes())),

@@ -114,11 +114,15 @@ async fn a_kill_right_after_a_commit_loses_nothing_that_was_on_its_way_between_l
             stack.produce("events", partition, &rows).await;
         }
     }
+    let mut before = None;
     loop {
         let handle = stack.run(&desired);
-        // The first commit of a run with rows in it comes while others are still being read.
-        let status = until(&handle, "a commit", |status| status.last_commit.is_some()).await;
-        let done = status.lag.is_some_and(|lag| lag.0 == 0);
+        // The first commit of a run with rows in it comes while others are still being read. The last of the run before is known from the
+        // start.
+        let is_done = |status: &control::ActualPipeline| status.lag.is_some_and(|lag| lag.0 == 0);
+        let status = until(&handle, "a commit", |status| status.last_commit > before || is_done(status)).await;
+        before = status.last_commit;
+        let done = is_done(&status);
         handle.stop(done).await;
         if done {
             break;

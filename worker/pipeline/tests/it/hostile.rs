@@ -31,10 +31,14 @@ async fn a_batch_that_decompresses_to_more_than_there_is_room_for_is_one_dead_le
     stack.produce("orders", 0, &[order(1, "before")]).await;
     let mut bomb = BatchBuilder::new(Compression::Zstd);
     let blank = vec![b' '; 48 << 20];
-    (0..3).for_each(|_| drop(bomb.push_plain(TimestampMs(7), None, Some(&blank))));
+    for _ in 0..3 {
+        bomb.push_plain(TimestampMs(7), None, Some(&blank));
+    }
     stack.produce_batch("orders", 0, bomb).await;
     let mut many = BatchBuilder::new(Compression::Zstd);
-    (0..=1 << 20).for_each(|_| drop(many.push_plain(TimestampMs(7), None, None)));
+    for _ in 0..=1 << 20 {
+        many.push_plain(TimestampMs(7), None, None);
+    }
     stack.produce_batch("orders", 0, many).await;
     stack.produce("orders", 0, &[order(2, "after")]).await;
     let handle = stack.run(&desired);

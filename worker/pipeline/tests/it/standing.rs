@@ -153,9 +153,13 @@ async fn a_query_that_reads_less_than_before_goes_on_within_its_session() {
     rows(&stack, "totals", 2).await;
     let fewer: Vec<_> = tables.iter().filter(|table| table.name != "others").cloned().collect();
     handle.update(DesiredPipeline { generation: 2, query: COPY.into(), tables: fewer, ..desired });
+    let goes_on = |status: &ActualPipeline| {
+        assert_eq!(status.problem, None);
+        status.generation == 2 && status.phase == Phase::Running
+    };
+    until(&handle, "the new query", goes_on).await;
     stack.produce("events", 0, &[event(3, 3)]).await;
     assert_eq!(rows(&stack, "totals", 3).await.len(), 3);
-    until(&handle, "the new query", |status| status.generation == 2 && status.phase == Phase::Running).await;
     handle.stop(true).await;
 }
 

@@ -455,7 +455,8 @@ impl World {
         self.net.at(now + after, Happening::Fault);
     }
 
-    /// A source has one more partition, whose first rows are no older than those that are being written elsewhere. Pods see it when they start.
+    /// A source has one more partition, whose first rows are no older than those that are being written elsewhere. Pods see it when they
+    /// start.
     fn grow(&mut self) {
         self.config.sources += 1;
         self.times.push(self.event_time);
