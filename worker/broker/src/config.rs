@@ -22,7 +22,7 @@ pub struct BrokerConfig {
     /// The largest request that is read (`socket.request.max.bytes`). Default 100 MiB.
     pub request_bytes_max: usize,
     /// Bytes of requests that are held at once, all connections together; beyond, sockets are not read. Requests up to 16 KiB have
-    /// 8 MiB of their own. Default 32 MiB.
+    /// 8 MiB of their own. Default 24 MiB.
     pub request_budget_bytes: usize,
     /// Bytes of answers that are held at once, all connections together; beyond, fetches get less, and then wait.
     /// Answers up to 16 KiB have 4 MiB of their own then. Default 32 MiB.
@@ -49,7 +49,7 @@ impl BrokerConfig {
             cluster_id: None,
             ships_continuously: false,
             request_bytes_max: 100 << 20,
-            request_budget_bytes: 32 << 20,
+            request_budget_bytes: 24 << 20,
             response_budget_bytes: 32 << 20,
             connections_max: 4096,
             connection_idle_max: DurationMs(600_000),

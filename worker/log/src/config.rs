@@ -23,13 +23,13 @@ pub struct LogConfig {
     pub wal_bytes_max: u64,
     /// WAL files kept ready ahead of need. Default 4.
     pub wal_spare_files: usize,
-    /// A group closes at this many bytes. Default 4 MiB.
+    /// A group closes at this many bytes. Default 2 MiB.
     pub group_bytes_max: usize,
     /// A group waits no longer than this for company while another flush is under way. Default 1 ms, at most 2 ms.
     pub linger_max: Duration,
     /// Flushes that may overlap; acknowledgements keep their order all the same. Default 2, from 1 to 4.
     pub flushes_in_flight: usize,
-    /// Most recent bytes kept in memory for readers. Default 16 MiB.
+    /// Most recent bytes kept in memory for readers. Default 8 MiB.
     pub tail_bytes_max: usize,
     /// A mixed segment holds at most this many bytes of batches, or one WAL file. Default 16 MiB.
     pub segment_bytes_max: u64,
@@ -85,10 +85,10 @@ impl LogConfig {
             wal_target_bytes: 1 << 30,
             wal_bytes_max: 2 << 30,
             wal_spare_files: 4,
-            group_bytes_max: 4 << 20,
+            group_bytes_max: 2 << 20,
             linger_max: Duration::from_millis(1),
             flushes_in_flight: 2,
-            tail_bytes_max: 16 << 20,
+            tail_bytes_max: 8 << 20,
             segment_bytes_max: 16 << 20,
             ship: Ship::WhenAsked,
             checkpoint_interval: Duration::from_secs(5),

@@ -28,7 +28,7 @@ use layout::{ENTRY_BYTES, EntryKind, GroupHeader, HEADER_BYTES, Seal};
 use policy::{FlushDecision, FlushPolicy, FlushView};
 
 /// Memory that groups are cut from, in one piece.
-const ARENA_BYTES: usize = 8 << 20;
+const ARENA_BYTES: usize = 4 << 20;
 /// Left free for log starts and deletions when no spare file is there, since they are what frees space.
 const CONTROL_RESERVE_BYTES: u64 = 64 << 10;
 

@@ -23,6 +23,7 @@ pub fn partition(number: i32) -> TopicPartitionId {
 pub fn config(folder: &Path) -> LogConfig {
     LogConfig {
         wal_file_bytes: 1 << 20,
+        wal_spare_files: 2,
         group_bytes_max: 256 << 10,
         disk_reserve_bytes: 1 << 20,
         ..LogConfig::new(BrokerId(1), "test", folder)
