@@ -3,9 +3,14 @@
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader, Write},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Condvar, Mutex, mpsc},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
     time::{Duration, Instant},
 };
 
@@ -55,6 +60,19 @@ impl Commits {
     }
 }
 
+/// A loopback address that nobody listens on, below the ports that the system gives to outgoing connections: while a killed server is away,
+/// one of those could take the server's own port, even by being connected to itself.
+fn free_address() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(131);
+    let ports = (0..PORTS).map(|_| PORT_MIN + first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS);
+    let mut addresses = ports.map(|port| format!("127.0.0.1:{port}"));
+    addresses.find(|address| TcpListener::bind(address).is_ok()).expect("one of many ports is free")
+}
+
+const PORT_MIN: u32 = 12_000;
+const PORTS: u32 = 20_000;
+
 impl Server {
     /// Starts on the manifests below `manifests`, with its data in `data`, on a free loopback port, and waits until it serves.
     ///
@@ -62,7 +80,7 @@ impl Server {
     /// Where it does not come up within [`PATIENCE`].
     #[must_use]
     pub fn start(manifests: &Path, data: &Path) -> Self {
-        Self::start_at(manifests, data, "127.0.0.1:0")
+        Self::start_at(manifests, data, &free_address())
     }
 
     /// The same, on this address.
