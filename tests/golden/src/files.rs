@@ -30,9 +30,19 @@ pub fn read(declaration: &Declaration, folder: &Path) -> Result<Table, OracleErr
             plain
         }
     };
-    let batches = if plain.ends_with(".csv") { csv(declaration, &bytes) } else { json(&declaration.schema, &bytes) };
+    let batches = match plain.rsplit('.').next() {
+        Some("csv") => csv(declaration, &bytes),
+        Some("tsv") => json(&declaration.schema, &without_keys(&bytes)),
+        _ => json(&declaration.schema, &bytes),
+    };
     let batches = batches.map_err(|source| OracleError::Rows { table: declaration.name.clone(), source })?;
     Ok(Table { name: declaration.name.clone(), schema: Arc::clone(&declaration.schema), batches })
+}
+
+/// Lines of a record's key, a tab, and its value: the values.
+fn without_keys(bytes: &[u8]) -> Vec<u8> {
+    let value = |line: &[u8]| line.splitn(2, |byte| *byte == b'\t').last().expect("a line has one part at least").to_vec();
+    bytes.split(|byte| *byte == b'\n').map(value).collect::<Vec<_>>().join(&b'\n')
 }
 
 fn json(schema: &SchemaRef, bytes: &[u8]) -> Result<Vec<RecordBatch>, ArrowError> {

@@ -11,25 +11,23 @@
 //! SELECT carrier, count(*) AS flights FROM flights GROUP BY carrier
 //! ```
 //!
-//! The format goes by the suffix (`.csv`, `.json`, `.jsonl`), `.gz` is unpacked. The result is one JSON object a row, lines in ascending order
+//! The format goes by the suffix (`.csv`, `.json`, `.jsonl`, `.tsv` for lines of a record's key, a tab, and JSON), `.gz` is unpacked. The result is one JSON object a row, lines in ascending order
 //! of their text, NULLs written out, timestamps as `2013-01-01 10:00:00.000`, as our own JSON format writes them.
 
 mod declaration;
 mod files;
 mod lines;
+mod prepared;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::datasource::MemTable;
-use datafusion::execution::context::SessionContext;
-use datafusion::prelude::SessionConfig;
 
 pub use declaration::{Declaration, declarations};
 pub use files::read;
 pub use lines::json_lines;
+pub use prepared::Prepared;
 
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +62,9 @@ pub enum OracleError {
     /// The result cannot be written.
     #[error("write the result: {0}")]
     Write(#[from] arrow::error::ArrowError),
+    /// There is nothing to run.
+    #[error("the text has no statement")]
+    NoStatement,
     /// No runtime to run the query in.
     #[error("start: {0}")]
     Start(std::io::Error),
@@ -85,22 +86,7 @@ pub struct Table {
 /// # Errors
 /// A statement is refused or fails.
 pub fn query(tables: &[Table], sql: &str) -> Result<Vec<RecordBatch>, OracleError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(OracleError::Start)?;
-    runtime.block_on(async {
-        let mut config = SessionConfig::new().with_target_partitions(1);
-        config.options_mut().sql_parser.enable_ident_normalization = false;
-        let context = SessionContext::new_with_config(config);
-        for table in tables {
-            let rows = MemTable::try_new(Arc::clone(&table.schema), vec![table.batches.clone()])?;
-            context.register_table(datafusion::common::TableReference::bare(table.name.as_str()), Arc::new(rows))?;
-        }
-        let mut rows = Vec::new();
-        for statement in datafusion::sql::parser::DFParser::parse_sql(sql)? {
-            let plan = context.state().statement_to_plan(statement).await?;
-            rows = context.execute_logical_plan(plan).await?.collect().await?;
-        }
-        Ok(rows)
-    })
+    Prepared::new(tables, sql)?.run(tables)
 }
 
 /// The result of an oracle file as sorted JSON lines; the paths in it are relative to `folder`, or to the file if there is none.
