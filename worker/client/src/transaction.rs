@@ -86,14 +86,15 @@ impl TransactionalProducer {
 
     /// Has whatever transaction is open decided, and goes on under the next epoch (InitProducerId naming the present one, KIP-360): an
     /// open transaction is aborted, one whose end was asked for ends so. A producer that was replaced meanwhile learns it here instead of
-    /// fencing its successor.
+    /// fencing its successor. Transactions may take `transaction_timeout` from now on.
     ///
     /// # Errors
     /// [`TransactionError::Fenced`] where it was replaced. Lost answers are asked for again.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the epoch in doubt; call it again.
-    pub async fn settle(&mut self) -> Result<(), TransactionError> {
+    pub async fn settle(&mut self, transaction_timeout: Duration) -> Result<(), TransactionError> {
+        self.transaction_timeout = transaction_timeout;
         self.init(self.identity).await
     }
 

@@ -31,7 +31,8 @@ pub struct Config {
     pub commit_interval_ms: u64,
     /// Bytes after which a commit is cut before its time.
     pub burst_bytes_max: u64,
-    /// Transaction timeout told to the coordinator; an open transaction is given up before it.
+    /// Transaction timeout first told to the coordinator; an open transaction is given up after two thirds of it. Each burst given up so
+    /// doubles it, up to [`TRANSACTION_TIMEOUT_MAX_MS`]: on a slow link the same bytes would never get through otherwise.
     pub transaction_timeout_ms: u64,
     /// Session timeout of the group. A generation that left something unassigned is followed by another within this time.
     pub session_timeout_ms: u64,
@@ -42,6 +43,9 @@ pub struct Config {
     /// First wait after a failure, in milliseconds; it doubles up to 64 times this.
     pub backoff_ms: u64,
 }
+
+/// Kafka's default `transaction.max.timeout.ms`: a coordinator refuses more.
+pub const TRANSACTION_TIMEOUT_MAX_MS: u64 = 900_000;
 
 impl Default for Config {
     fn default() -> Self {

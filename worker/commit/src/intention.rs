@@ -188,6 +188,8 @@ pub enum Intention<B> {
         ticket: Ticket,
         /// False only in tests of the rule that a fenced pod drops everything: registers anew and goes on.
         keep_identity: bool,
+        /// Transaction timeout to tell the coordinator from now on, in milliseconds: longer after a burst that did not get through in time.
+        timeout_ms: u64,
     },
     /// The commit is known committed: its deltas count, what its manifests replaced may be collected.
     Committed {

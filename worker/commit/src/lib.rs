@@ -17,7 +17,7 @@ pub mod rules;
 mod state_record;
 
 pub use assignment::{Assignment, AssignmentError, Candidate, Share, assign, lead};
-pub use config::{Config, Time};
+pub use config::{Config, TRANSACTION_TIMEOUT_MAX_MS, Time};
 pub use event::{Event, Failure, Fence, Joined, Membership};
 pub use intention::{AdoptHash, AdoptSource, Burst, Intention, ManifestDue, NamedOffset, Route, StopReason, Ticket, TouchedHash, Until};
 pub use names::{CommitMark, CommitNumber, Committed, ExchangeIndex, HashPartition, Input, InvalidMetadata, Life, SourceIndex};

@@ -16,7 +16,8 @@ pub(crate) type Batches = Arc<Mutex<Vec<Batch>>>;
 #[derive(Debug)]
 pub(crate) enum Request {
     Register,
-    Settle,
+    /// With the transaction timeout from now on.
+    Settle(Duration),
     Send(Batches),
     Name(Generation, Vec<GroupOffset>),
     End,
@@ -91,7 +92,7 @@ impl Task {
     async fn perform(&mut self, request: Request) -> Answer {
         match request {
             Request::Register => Answer::Registered(self.register().await.map_err(of_transaction)),
-            Request::Settle => Answer::Settled(self.settle().await.map_err(of_transaction)),
+            Request::Settle(timeout) => Answer::Settled(self.settle(timeout).await.map_err(of_transaction)),
             Request::Send(batches) => Answer::Sent(self.send(batches).await.map_err(of_transaction)),
             Request::Name(generation, offsets) => Answer::Named(self.name(&generation, &offsets).await.map_err(of_transaction)),
             Request::End => Answer::Ended(self.end().await.map_err(of_transaction)),
@@ -110,8 +111,8 @@ impl Task {
         self.producer.as_mut().expect("a pod registers before anything else")
     }
 
-    async fn settle(&mut self) -> Result<(), TransactionError> {
-        self.producer().settle().await?;
+    async fn settle(&mut self, timeout: Duration) -> Result<(), TransactionError> {
+        self.producer().settle(timeout).await?;
         self.has_sent = false;
         Ok(())
     }

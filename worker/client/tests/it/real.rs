@@ -106,7 +106,7 @@ fn values(fetched: &Fetched) -> Vec<String> {
 /// Returns once every transaction of this producer is ended in every partition: EndTxn is answered before that, and what is not marked
 /// yet a read_committed reader does not see yet.
 async fn marked(producer: &mut TransactionalProducer) {
-    soon(producer.settle()).await.unwrap();
+    soon(producer.settle(Duration::from_secs(15))).await.unwrap();
 }
 
 /// Everything that one partition holds for this isolation, and the offset after it.
@@ -199,7 +199,7 @@ async fn settling_aborts_what_is_open_and_the_producer_goes_on() {
     let mut producer = producer(&cluster, &name).await;
     for round in 0..3 {
         soon(producer.send(&mut [batch(of(&topic, 0), numbered("dropped", 5), Compression::None)])).await.unwrap();
-        soon(producer.settle()).await.unwrap();
+        soon(producer.settle(Duration::from_secs(15))).await.unwrap();
         let mut kept = [batch(of(&topic, 0), [format!("kept-{round}")], Compression::None)];
         soon(producer.send(&mut kept)).await.unwrap();
         soon(producer.end(true)).await.unwrap();
@@ -217,7 +217,7 @@ async fn a_burst_can_be_sent_again_in_the_next_transaction() {
     let mut burst: Vec<_> =
         (0..40).map(|index| batch(of(&topic, index % 4), numbered(&format!("{index}"), 10), Compression::Lz4)).collect();
     soon(producer.send(&mut burst)).await.unwrap();
-    soon(producer.settle()).await.unwrap();
+    soon(producer.settle(Duration::from_secs(15))).await.unwrap();
     soon(producer.send(&mut burst)).await.unwrap();
     soon(producer.end(true)).await.unwrap();
     marked(&mut producer).await;
@@ -239,7 +239,7 @@ async fn a_producer_that_was_replaced_is_fenced_at_every_step() {
     let late = soon(first.send(&mut [batch(of(&topic, 0), numbered("late", 5), Compression::None)])).await;
     assert_eq!(late.map(drop), fenced);
     assert_eq!(soon(first.end(true)).await, fenced);
-    assert_eq!(soon(first.settle()).await, fenced);
+    assert_eq!(soon(first.settle(Duration::from_secs(15))).await, fenced);
     soon(second.send(&mut [batch(of(&topic, 0), numbered("new", 5), Compression::None)])).await.unwrap();
     soon(second.end(true)).await.unwrap();
     marked(&mut second).await;

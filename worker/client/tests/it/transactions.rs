@@ -119,7 +119,7 @@ async fn a_lost_answer_to_end_is_in_doubt_and_is_not_asked_again() {
         let outcome = soon(producer.end(true)).await;
         assert!(matches!(outcome, Err(TransactionError::UnknownOutcome(_))), "{outcome:?}");
         assert_eq!(fake.calls(ApiKey::EndTxn).len(), 1);
-        soon(producer.settle()).await.unwrap();
+        soon(producer.settle(Duration::from_secs(15))).await.unwrap();
         let settled = fake.calls(ApiKey::InitProducerId).last().unwrap().request::<InitProducerIdRequest>();
         assert_eq!((settled.producer_id, settled.producer_epoch), (ProducerId(9), ProducerEpoch(0)), "it names who it was");
     }

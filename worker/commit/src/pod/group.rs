@@ -13,6 +13,7 @@ impl<B: Clone> Pod<B> {
         if self.register.is_due(now) {
             let ticket = self.ticket();
             self.register = Ask::Sent(ticket);
+            self.transaction_timeout_ms = self.config.transaction_timeout_ms;
             self.out.push_back(Intention::Register(ticket));
         }
     }

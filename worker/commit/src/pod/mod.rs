@@ -44,6 +44,8 @@ pub struct Pod<B> {
     sources: BTreeMap<SourceIndex, Source>,
     hashes: BTreeMap<HashPartition, Hash>,
     transaction: Option<Transaction<B>>,
+    /// As last told to the coordinator, in milliseconds.
+    transaction_timeout_ms: u64,
     pace: Pace,
     changed: bool,
     pending_bytes: u64,
@@ -102,6 +104,7 @@ impl<B: Clone> Pod<B> {
     pub fn new(config: Config, rules: Rules) -> Self {
         let pace = Pace::new(config.commit_interval_ms);
         Self {
+            transaction_timeout_ms: config.transaction_timeout_ms,
             config,
             rules,
             phase: Phase::Registering,
@@ -159,7 +162,7 @@ impl<B: Clone> Pod<B> {
     /// When [`Pod::tick`] has something to do even if nothing happens.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        let transaction = self.transaction.as_ref().and_then(|transaction| transaction.deadline(&self.config));
+        let transaction = self.transaction.as_ref().and_then(|transaction| transaction.deadline(self.transaction_timeout_ms));
         let cut = (self.transaction.is_none() && (self.changed || self.checkpoint.is_due())).then(|| self.pace.due_at());
         let asks = [
             self.register.deadline(),

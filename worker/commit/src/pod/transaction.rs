@@ -6,7 +6,8 @@ use units::Offset;
 
 use super::{Ask, Pod, adoption::Hash};
 use crate::{
-    Burst, CommitMark, CommitNumber, Committed, Config, Failure, HashPartition, Input, Intention, NamedOffset, Ticket, Time,
+    Burst, CommitMark, CommitNumber, Committed, Failure, HashPartition, Input, Intention, NamedOffset, TRANSACTION_TIMEOUT_MAX_MS, Ticket,
+    Time,
     intention::ManifestDue,
     rules::{burst, fence, waiting},
 };
@@ -56,13 +57,13 @@ impl<B> Transaction<B> {
     }
 
     /// The coordinator gives a transaction up after its timeout; the pod does so earlier, so that it is not taken for a stranger.
-    fn gives_up_at(&self, config: &Config) -> Option<Time> {
+    fn gives_up_at(&self, timeout_ms: u64) -> Option<Time> {
         let early = matches!(self.step, Step::Produce | Step::Name | Step::NameInNextGeneration);
-        self.opened.filter(|_| early).map(|opened| opened.plus(config.transaction_timeout_ms / 3 * 2))
+        self.opened.filter(|_| early).map(|opened| opened.plus(timeout_ms / 3 * 2))
     }
 
-    pub(super) fn deadline(&self, config: &Config) -> Option<Time> {
-        self.ask.deadline().into_iter().chain(self.gives_up_at(config)).min()
+    pub(super) fn deadline(&self, timeout_ms: u64) -> Option<Time> {
+        self.ask.deadline().into_iter().chain(self.gives_up_at(timeout_ms)).min()
     }
 }
 
@@ -71,8 +72,9 @@ impl<B: Clone> Pod<B> {
         if self.transaction.is_none() && !self.is_joining() {
             self.begin(now);
         }
-        let gives_up = self.transaction.as_ref().and_then(|transaction| transaction.gives_up_at(&self.config));
+        let gives_up = self.transaction.as_ref().and_then(|transaction| transaction.gives_up_at(self.transaction_timeout_ms));
         if gives_up.is_some_and(|at| now >= at) {
+            self.transaction_timeout_ms = (2 * self.transaction_timeout_ms).min(TRANSACTION_TIMEOUT_MAX_MS);
             self.step_to(Step::Settle { may_have_committed: false, keep_identity: true }, Ask::Now);
         }
         self.send(now);
@@ -143,7 +145,7 @@ impl<B: Clone> Pod<B> {
                 }
             }
             Step::End => Intention::EndTransaction(ticket),
-            Step::Settle { keep_identity, .. } => Intention::Settle { ticket, keep_identity },
+            Step::Settle { keep_identity, .. } => Intention::Settle { ticket, keep_identity, timeout_ms: self.transaction_timeout_ms },
             Step::AskOutcome => Intention::FetchOffsets(ticket, transaction.named.iter().map(|named| named.input).collect()),
         };
         transaction.ask = Ask::Sent(ticket);
@@ -250,6 +252,10 @@ impl<B: Clone> Pod<B> {
             }
             Err(Failure::Fenced(which)) => self.fenced(now, which),
             Err(failure) => {
+                // A coordinator may allow less than is asked for: what it took first it takes again.
+                if matches!(failure, Failure::Refused(_)) {
+                    self.transaction_timeout_ms = self.config.transaction_timeout_ms;
+                }
                 let again = self.wait(now, &failure);
                 let step = self.transaction.as_ref().expect("it was just asked").step;
                 self.step_to(step, again);

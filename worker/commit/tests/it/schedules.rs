@@ -37,6 +37,11 @@ fn members_that_do_not_know_that_they_were_dropped_do_no_harm() {
 }
 
 #[test]
+fn a_commit_that_takes_longer_than_the_transaction_timeout_is_given_more_time() {
+    all_pass(&Scenario { burst_ms: 5_000, transaction_timeout_ms: 3_000, ..Scenario::default() });
+}
+
+#[test]
 fn deltas_that_say_all_there_is_are_trimmed_and_nothing_is_lost() {
     all_pass(&Scenario { whole: true, ..Scenario::default() });
     all_pass(&Scenario { whole: true, pods: 2, scales: true, ..Scenario::default() });

@@ -1,5 +1,7 @@
 //! What the core wants, done.
 
+use std::time::Duration;
+
 use client::GroupOffset;
 use commit::{CommitMark, Committed, Event, Intention, ManifestDue, NamedOffset, StopReason, Ticket};
 use control::PipelineReason;
@@ -12,7 +14,9 @@ impl Driver {
     pub(super) fn perform(&mut self, intention: Intention<Payload>) {
         match intention {
             Intention::Register(ticket) => self.sender.ask(ticket, Request::Register),
-            Intention::Settle { ticket, .. } => self.sender.ask(ticket, Request::Settle),
+            Intention::Settle { ticket, timeout_ms, .. } => {
+                self.sender.ask(ticket, Request::Settle(Duration::from_millis(timeout_ms)));
+            }
             Intention::Join { ticket, owned, generation } => self.join(ticket, &owned, generation),
             Intention::FetchOffsets(ticket, inputs) => self.fetch_offsets(ticket, inputs),
             Intention::ProduceClaims { ticket, mark, hashes } => self.send(ticket, burst::claims(&self.program, mark, &hashes)),

@@ -156,6 +156,7 @@ impl Process {
                 self.pod.on(now, Event::Cut(ticket, burst));
             }
             Timer::Uploaded(ticket, manifests, fine) => self.uploaded(net, ticket, &manifests, fine),
+            Timer::Resend(Call::Produce(ticket, _), _) if self.producing.as_ref().is_none_or(|(running, ..)| *running != ticket) => {}
             Timer::Resend(call, request) => self.call(net, call, request, 1_500),
         }
         self.perform(net)
@@ -483,7 +484,7 @@ impl Process {
             Intention::Register(ticket) => {
                 self.call(net, Call::Register(ticket), Request::InitProducer { name, expected: None, timeout_ms }, 1_500);
             }
-            Intention::Settle { ticket, keep_identity } => {
+            Intention::Settle { ticket, keep_identity, timeout_ms } => {
                 self.producing = None;
                 let expected = self.identity.filter(|_| keep_identity);
                 self.call(net, Call::Settle(ticket), Request::InitProducer { name, expected, timeout_ms }, 1_500);
@@ -587,7 +588,11 @@ impl Process {
             let sequence = *next;
             *next += records.len() as i32;
             let request = Request::Produce { name: self.name.clone(), identity, part, sequence, records };
-            self.call(net, Call::Produce(ticket, 0), request, 1_500);
+            let call = Call::Produce(ticket, 0);
+            match net.burst_ms {
+                0 => self.call(net, call, request, 1_500),
+                on_its_way => net.timer(self.id, self.life, on_its_way, Timer::Resend(call, request)),
+            }
         }
     }
 

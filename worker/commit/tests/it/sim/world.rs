@@ -31,6 +31,10 @@ pub struct Scenario {
     pub whole: bool,
     /// Sources get more partitions, and every pod starts anew to read them.
     pub grows: bool,
+    /// Milliseconds that the records of a commit need on their way to the broker.
+    pub burst_ms: u64,
+    /// Transaction timeout told first, in milliseconds.
+    pub transaction_timeout_ms: u64,
     /// Faults end after so many milliseconds.
     pub faulty_ms: u64,
 }
@@ -58,6 +62,8 @@ impl Default for Scenario {
             loss: Loss::Nothing,
             whole: false,
             grows: false,
+            burst_ms: 0,
+            transaction_timeout_ms: Config::default().transaction_timeout_ms,
             faulty_ms: 20_000,
         }
     }
@@ -95,6 +101,8 @@ pub struct Net {
     pub believed: Vec<(CommitMark, Identity)>,
     /// How long a window that is over waits before it is emitted.
     pub linger_ms: u64,
+    /// How long the records of a commit are on their way.
+    pub burst_ms: u64,
     queue: BinaryHeap<Reverse<(u64, u64)>>,
     happenings: BTreeMap<u64, Happening>,
     sequence: u64,
@@ -177,6 +185,7 @@ impl World {
             commit_interval_ms: random.between(50, 400),
             checkpoint_bytes: random.between(800, 6_000),
             trim_interval_ms: random.between(200, 4_000),
+            transaction_timeout_ms: scenario.transaction_timeout_ms,
             ..Config::default()
         };
         let mut broker = Broker::new(if random.chance(200) { 32_755 } else { 0 });
@@ -188,6 +197,7 @@ impl World {
             stash: BTreeMap::new(),
             believed: Vec::new(),
             linger_ms: random.below(2_500),
+            burst_ms: scenario.burst_ms,
             queue: BinaryHeap::new(),
             happenings: BTreeMap::new(),
             sequence: 0,
