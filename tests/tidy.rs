@@ -18,13 +18,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sql", &[]),
     ("crds", &[]),
     ("desired", &["crds", "sql", "control"]),
-    ("control", &[]),
-    ("broker", &["log", "coordinators", "wire", "control", "records", "store"]),
-    ("client", &["wire", "records"]),
+    ("tls", &[]),
+    ("control", &["tls"]),
+    ("broker", &["log", "coordinators", "wire", "control", "records", "store", "tls"]),
+    ("client", &["wire", "records", "tls"]),
     ("flow", &["sql"]),
     ("state", &["store"]),
     ("commit", &[]),
-    ("pipeline", &["client", "commit", "flow", "state", "sql", "control", "store", "records"]),
+    ("pipeline", &["client", "commit", "flow", "state", "sql", "control", "store", "records", "tls"]),
     (
         "streamwright",
         &[
@@ -43,12 +44,13 @@ const ARROWS: &[(&str, &[&str])] = &[
             "flow",
             "state",
             "commit",
+            "tls",
         ],
     ),
 ];
 
-/// Crates in which tokio may be used.
-const TOKIO: &[&str] = &["broker", "client", "pipeline", "streamwright"];
+/// Crates in which tokio may be used (`control`: its feature `grpc`).
+const TOKIO: &[&str] = &["broker", "client", "control", "pipeline", "streamwright"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").into()

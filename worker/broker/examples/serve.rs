@@ -16,15 +16,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = BrokerConfig { initial_rebalance_delay: DurationMs(0), ..BrokerConfig::new(BrokerId(0), folder, listen) };
     let started = std::time::Instant::now();
     let broker = Broker::start(config, store).await?;
-    let desired = control::DesiredBroker {
-        generation: 1,
-        cluster: control::ObjectRef { namespace: "default".into(), name: "default".into() },
-        cluster_id: None,
-        topics: Vec::new(),
-        released: Vec::new(),
-        auto_create_topics: true,
-        object_delete_grace: DurationMs(60_000),
-    };
+    let cluster = control::ObjectRef { namespace: "default".into(), name: "default".into() };
+    let desired = control::DesiredBroker { auto_create_topics: true, ..control::DesiredBroker::new(1, cluster) };
     broker.apply(desired).await?;
     println!("serving {} after {:?}; recovered {:?}", broker.address(), started.elapsed(), broker.recovered);
     tokio::signal::ctrl_c().await?;

@@ -1,10 +1,10 @@
 //! A broker: the topics it shall hold, and what it says of itself.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use units::{BrokerId, ByteCount, Incarnation, TopicName};
 
-use crate::{ActualTopic, DesiredTopic, ObjectRef, ReleasedTopic, TopicProblem};
+use crate::{ActualTopic, DesiredTopic, ObjectRef, ProposalRefusal, ReleasedTopic, TopicProblem, TopicProposal};
 
 /// All that a broker is to do. A topic that is neither in `topics` nor in `released` is left exactly as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,9 +23,55 @@ pub struct DesiredBroker {
     pub auto_create_topics: bool,
     /// How long an object stays after nothing names it any more.
     pub object_delete_grace: units::DurationMs,
+    /// Where clients find it, beyond an address of the broker's own configuration; each is opened, told anew or closed while it runs. No name
+    /// twice.
+    #[serde(default)]
+    pub listeners: Vec<DesiredListener>,
+    /// Topics among `topics` whose Topic object was made because a client asked for it: clients may change and delete them, by proposals.
+    /// Every other declared topic is changed in its manifest only (POLICY_VIOLATION).
+    #[serde(default)]
+    pub client_topics: BTreeSet<TopicName>,
+    /// Answers to proposals that shall not come into force; each stays listed until the broker no longer holds the proposal.
+    #[serde(default)]
+    pub refused_proposals: Vec<ProposalRefusal>,
 }
 
-/// An address on which a broker answers.
+impl DesiredBroker {
+    /// One without topics and listeners, of this generation: where building starts.
+    #[must_use]
+    pub fn new(generation: u64, cluster: ObjectRef) -> Self {
+        Self {
+            generation,
+            cluster,
+            cluster_id: None,
+            topics: Vec::new(),
+            released: Vec::new(),
+            auto_create_topics: false,
+            object_delete_grace: units::DurationMs(24 * 60 * 60 * 1000),
+            listeners: Vec::new(),
+            client_topics: BTreeSet::new(),
+            refused_proposals: Vec::new(),
+        }
+    }
+}
+
+/// A port that clients connect to, and what those who came in by it are told to connect to next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredListener {
+    /// `spec.listeners[].name`.
+    pub name: String,
+    /// Port to listen on; 0 takes any free one.
+    pub port: u16,
+    /// Host that clients of this listener are told.
+    pub advertised_host: String,
+    /// Port that clients of this listener are told; 0: the one that is listened on.
+    pub advertised_port: u16,
+    /// Folder with `tls.crt` and `tls.key` below the broker's TLS folder; `None`: plain text. Never both on one port.
+    #[serde(default)]
+    pub tls: Option<String>,
+}
+
+/// An address on which a broker answers now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listener {
     /// `spec.listeners[].name`, or `internal`.
@@ -110,4 +156,32 @@ pub struct ActualBroker {
     pub topics: Vec<ActualTopic>,
     /// Desired topics that are not in force, whether they exist or not, and why.
     pub problems: BTreeMap<TopicName, TopicProblem>,
+    /// Desired listeners that are not as desired, by name, and why: a port that is taken, certificates that cannot be used.
+    #[serde(default)]
+    pub listener_problems: BTreeMap<String, String>,
+    /// What clients asked for and is not answered yet, oldest first.
+    #[serde(default)]
+    pub proposals: Vec<TopicProposal>,
+}
+
+impl ActualBroker {
+    /// One that was told nothing yet, has nothing and serves nobody.
+    #[must_use]
+    pub fn new(broker: BrokerId, incarnation: Incarnation) -> Self {
+        Self {
+            generation: 0,
+            broker,
+            incarnation,
+            version: env!("CARGO_PKG_VERSION").into(),
+            cluster_id: String::new(),
+            ready: false,
+            listeners: Vec::new(),
+            storage: BrokerStorage::default(),
+            object_store: ObjectStoreUse { health: StoreHealth::NotConfigured, bytes: ByteCount(0), bytes_at_risk: ByteCount(0) },
+            topics: Vec::new(),
+            problems: BTreeMap::new(),
+            listener_problems: BTreeMap::new(),
+            proposals: Vec::new(),
+        }
+    }
 }

@@ -125,13 +125,11 @@ impl<'a> Clusters<'a> {
         let spec = self.declared.get(cluster).map(|cluster| &cluster.spec);
         let grace = spec.and_then(|spec| spec.object_store.as_ref()).and_then(|store| store.delete_grace_period.millis().ok());
         let wanted = DesiredBroker {
-            generation: before.map_or(0, |before| before.generation),
-            cluster: cluster.clone(),
-            cluster_id: None,
             topics: topics.into_values().collect(),
             released,
             auto_create_topics: spec.is_some_and(|spec| spec.auto_create_topics),
             object_delete_grace: DurationMs(grace.unwrap_or(OBJECT_DELETE_GRACE_MS)),
+            ..DesiredBroker::new(before.map_or(0, |before| before.generation), cluster.clone())
         };
         let is_new = before != Some(&wanted) || actual.generation > wanted.generation;
         DesiredBroker { generation: if is_new { wanted.generation.max(actual.generation) + 1 } else { wanted.generation }, ..wanted }

@@ -3,10 +3,7 @@
 //! Where the data folder has objects of an earlier run, the new ones are checked against those: an edit that `dev` would refuse is found.
 
 use anyhow::Context;
-use control::{
-    ActualBroker, ActualPipeline, ActualTopic, BrokerStorage, DesiredBroker, DesiredPipeline, Life, ObjectRef, ObjectStoreUse, Phase,
-    Release, StoreHealth,
-};
+use control::{ActualBroker, ActualPipeline, ActualTopic, DesiredBroker, DesiredPipeline, Life, ObjectRef, Phase, Release};
 use crds::Timestamp;
 use desired::{Resolved, World};
 use std::{collections::BTreeMap, process::ExitCode};
@@ -80,19 +77,7 @@ pub(crate) fn check(manifests: &Manifests, kept: Kept) -> anyhow::Result<Vec<Pro
 
 /// A broker that just started.
 fn obedient() -> ActualBroker {
-    ActualBroker {
-        generation: 0,
-        broker: BrokerId(0),
-        incarnation: Incarnation(1),
-        version: env!("CARGO_PKG_VERSION").into(),
-        cluster_id: "check".into(),
-        ready: true,
-        listeners: Vec::new(),
-        storage: BrokerStorage::default(),
-        object_store: ObjectStoreUse { health: StoreHealth::NotConfigured, bytes: ByteCount(0), bytes_at_risk: ByteCount(0) },
-        topics: Vec::new(),
-        problems: BTreeMap::new(),
-    }
+    ActualBroker { cluster_id: "check".into(), ready: true, ..ActualBroker::new(BrokerId(0), Incarnation(1)) }
 }
 
 /// The broker does what it is told.

@@ -76,15 +76,7 @@ impl Served {
 
 /// A desired state without topics.
 pub fn desired(generation: u64) -> DesiredBroker {
-    DesiredBroker {
-        generation,
-        cluster: ObjectRef { namespace: "default".into(), name: "default".into() },
-        cluster_id: None,
-        topics: Vec::new(),
-        released: Vec::new(),
-        auto_create_topics: false,
-        object_delete_grace: DurationMs(0),
-    }
+    DesiredBroker::new(generation, ObjectRef { namespace: "default".into(), name: "default".into() })
 }
 
 /// One connection.

@@ -1,16 +1,18 @@
 //! The values survive being written and read: they cross a process boundary, and the broker keeps its own on disk.
 
+mod golden;
+
 use streamwright_control::{
     Cleanup, Column, ColumnSource, ConfigEntry, DesiredBroker, DesiredPipeline, DesiredTopic, Format, InternalTopic, InternalUse, Layout,
     Life, ObjectRef, Owner, OwnerKind, Retention, StartFrom, Table,
 };
 use units::{ByteCount, DurationMs, GroupId, TimestampMs, TopicId, TopicName};
 
-fn object(name: &str) -> ObjectRef {
+pub(crate) fn object(name: &str) -> ObjectRef {
     ObjectRef { namespace: "default".into(), name: name.into() }
 }
 
-fn pipeline() -> DesiredPipeline {
+pub(crate) fn pipeline() -> DesiredPipeline {
     let layout = Layout::new("1c9e04d7-0000", 1, 64).unwrap();
     DesiredPipeline {
         generation: 3,
@@ -56,9 +58,6 @@ fn a_desired_pipeline_survives_being_written_and_read() {
 #[test]
 fn a_desired_broker_survives_being_written_and_read() {
     let wanted = DesiredBroker {
-        generation: 1,
-        cluster: object("main"),
-        cluster_id: None,
         topics: vec![DesiredTopic {
             name: TopicName::new("orders").unwrap(),
             topic_id: Some(TopicId([7; 16])),
@@ -73,9 +72,7 @@ fn a_desired_broker_survives_being_written_and_read() {
             owner: Owner { kind: OwnerKind::Topic, object: object("orders") },
             internal: false,
         }],
-        released: Vec::new(),
-        auto_create_topics: false,
-        object_delete_grace: DurationMs(1),
+        ..DesiredBroker::new(1, object("main"))
     };
     let text = serde_json::to_string(&wanted).unwrap();
     assert_eq!(serde_json::from_str::<DesiredBroker>(&text).unwrap(), wanted);

@@ -1,9 +1,6 @@
 //! A world in a test: manifests pass admission, a broker and runners do what they are told, and conditions keep to the vocabulary.
 
-use control::{
-    ActualBroker, ActualPipeline, ActualTopic, BrokerStorage, DesiredPipeline, Life, Listener, ObjectRef, ObjectStoreUse, Phase, Release,
-    StoreHealth,
-};
+use control::{ActualBroker, ActualPipeline, ActualTopic, DesiredPipeline, Life, Listener, ObjectRef, Phase, Release};
 use crds::{
     Condition, ConditionStatus, ConditionType, Kind, Reason, Time, Timestamp, admission,
     conditions::reasons,
@@ -94,17 +91,10 @@ impl House {
     /// A broker of this Cluster begins to serve.
     pub(crate) fn serve(&mut self, cluster: &str) {
         let broker = ActualBroker {
-            generation: 0,
-            broker: BrokerId(0),
-            incarnation: Incarnation(1),
-            version: "0.1.0".into(),
             cluster_id: "abc".into(),
             ready: true,
             listeners: vec![Listener { name: "internal".into(), address: "127.0.0.1:9092".into() }],
-            storage: BrokerStorage::default(),
-            object_store: ObjectStoreUse { health: StoreHealth::NotConfigured, bytes: ByteCount(0), bytes_at_risk: ByteCount(0) },
-            topics: Vec::new(),
-            problems: BTreeMap::new(),
+            ..ActualBroker::new(BrokerId(0), Incarnation(1))
         };
         self.world.brokers.insert(object(cluster), broker);
     }

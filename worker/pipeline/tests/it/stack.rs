@@ -96,15 +96,8 @@ impl Stack {
 
     async fn apply(&mut self) {
         self.generation += 1;
-        let desired = DesiredBroker {
-            generation: self.generation,
-            cluster: ObjectRef { namespace: "default".into(), name: "default".into() },
-            cluster_id: None,
-            topics: self.topics.values().cloned().collect(),
-            released: Vec::new(),
-            auto_create_topics: false,
-            object_delete_grace: DurationMs(60_000),
-        };
+        let cluster = ObjectRef { namespace: "default".into(), name: "default".into() };
+        let desired = DesiredBroker { topics: self.topics.values().cloned().collect(), ..DesiredBroker::new(self.generation, cluster) };
         self.broker().apply(desired).await.expect("topics");
     }
 

@@ -24,15 +24,7 @@ fn wanted(namespace: &str, partitions: i32) -> DesiredTopic {
 }
 
 fn desired(topics: Vec<DesiredTopic>) -> DesiredBroker {
-    DesiredBroker {
-        generation: 1,
-        cluster: ObjectRef { namespace: "streaming".into(), name: "main".into() },
-        cluster_id: None,
-        topics,
-        released: Vec::new(),
-        auto_create_topics: false,
-        object_delete_grace: DurationMs(0),
-    }
+    DesiredBroker { topics, ..DesiredBroker::new(1, ObjectRef { namespace: "streaming".into(), name: "main".into() }) }
 }
 
 const ID: TopicId = TopicId([3; 16]);
