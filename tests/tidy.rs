@@ -49,8 +49,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Crates in which tokio may be used (`control`: its feature `grpc`).
-const TOKIO: &[&str] = &["broker", "client", "control", "pipeline", "streamwright"];
+/// Crates in which tokio may be used; in `control` only behind its feature `grpc`, in `store` behind `s3`.
+const TOKIO: &[&str] = &["broker", "client", "control", "pipeline", "store", "streamwright"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").into()

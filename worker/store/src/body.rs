@@ -52,6 +52,23 @@ impl Body {
         }
     }
 
+    /// The bytes `range`, uncopied; it must lie within the body.
+    #[cfg(feature = "s3")]
+    pub(crate) fn slice(&self, range: std::ops::Range<u64>) -> Self {
+        assert!(range.start <= range.end && range.end <= self.len, "{range:?} lies within {} bytes", self.len);
+        let mut begin = 0;
+        let mut inside = Self::empty();
+        for piece in &self.pieces {
+            let end = begin + piece.len() as u64;
+            let (from, to) = (range.start.max(begin), range.end.min(end));
+            if from < to {
+                inside.push(piece.slice((from - begin) as usize..(to - begin) as usize));
+            }
+            begin = end;
+        }
+        inside
+    }
+
     /// CRC-32C (Castagnoli) of all bytes.
     pub(crate) fn crc32c(&self) -> u32 {
         self.pieces.iter().fold(0, |crc, piece| crc32c::crc32c_append(crc, piece))
@@ -89,5 +106,20 @@ impl FromIterator<Bytes> for Body {
         let mut body = Self::empty();
         pieces.into_iter().for_each(|piece| body.push(piece));
         body
+    }
+}
+
+#[cfg(all(test, feature = "s3"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_has_the_bytes_of_its_range() {
+        let body: Body = ["ab", "cde", "f"].into_iter().map(|piece| Bytes::from_static(piece.as_bytes())).collect();
+        for start in 0..=6 {
+            for end in start..=6 {
+                assert_eq!(body.slice(start..end).to_bytes(), body.to_bytes()[start as usize..end as usize], "{start}..{end}");
+            }
+        }
     }
 }

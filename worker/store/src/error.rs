@@ -41,7 +41,19 @@ pub enum StoreError {
         /// What the store or the network said.
         reason: String,
     },
-    /// The store cannot do this, and will not later: permission, configuration, a broken folder.
+    /// The store refuses us: credentials or rights. Worth another try, since both are mended while we run.
+    #[error("the store denies access: {reason}")]
+    Denied {
+        /// What was asked, and what the store said.
+        reason: String,
+    },
+    /// The store does not know how to do this.
+    #[error("the store cannot do this: {reason}")]
+    Unsupported {
+        /// What was asked, and what the store said.
+        reason: String,
+    },
+    /// The store cannot do this, and will not later: configuration, a broken folder.
     #[error("{action}")]
     Failed {
         /// What was tried, in words: `read object a/b`.
@@ -52,10 +64,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later without anybody's help, or after room was made.
+    /// Whether the same call may succeed later: by itself, after room was made, or after rights were given. Nothing that is
+    /// stored is in question.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Full { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Full { .. } | Self::Denied { .. })
     }
 }
 

@@ -1,8 +1,8 @@
 //! The seam to an object store: whole immutable objects, put only on a condition, read whole or by range.
 //!
 //! Everything that Streamwright keeps for longer than a broker's volume lives behind [`ObjectStore`]: a folder on one
-//! machine ([`FolderStore`]), or memory with faults on demand for simulations ([`MemoryStore`]). The trait blocks its
-//! caller and knows no runtime. Three ideas carry it:
+//! machine ([`FolderStore`]), a bucket (`S3Store`, with the feature `s3`), or memory with faults on demand for simulations
+//! ([`MemoryStore`]). The trait blocks its caller and knows no runtime. Three ideas carry it:
 //!
 //! - There is no unconditional put. A put says what it expects to find ([`put_if_absent`](ObjectStore::put_if_absent),
 //!   [`put_if_match`](ObjectStore::put_if_match)); the store arbitrates between rivals, and that is all the consensus there is.
@@ -18,6 +18,8 @@ mod key;
 mod memory;
 mod object;
 mod probe;
+#[cfg(feature = "s3")]
+mod s3;
 mod settle;
 
 pub use body::Body;
@@ -27,6 +29,8 @@ pub use key::{InvalidKey, Key, Prefix};
 pub use memory::{Fault, Injection, MemoryStore, Operation, Plan, Requests};
 pub use object::{Head, Listed, Object, Version, WriteId, WriteIds};
 pub use probe::{ProbeError, probe};
+#[cfg(feature = "s3")]
+pub use s3::{LaneLimits, S3Config, S3Credentials, S3Limits, S3Store};
 pub use settle::{Settled, put_if_absent_settled, put_if_match_settled, settle};
 
 use bytes::Bytes;
@@ -82,4 +86,12 @@ pub trait ObjectStore: Send + Sync + 'static {
     /// # Errors
     /// Where the store could not be asked, or its answer was lost; deleting again is safe.
     fn delete(&self, key: &Key) -> Result<(), StoreError>;
+
+    /// Removes the objects, in fewer requests than one each where the store can. On return no read finds any of them.
+    ///
+    /// # Errors
+    /// Where the store could not be asked, or an answer was lost: some may be gone; deleting again is safe.
+    fn delete_all(&self, keys: &[Key]) -> Result<(), StoreError> {
+        keys.iter().try_for_each(|key| self.delete(key))
+    }
 }

@@ -12,6 +12,9 @@ enum Wrong {
     IgnoresMatch,
     ChecksThenWrites,
     OtherVersions,
+    MatchesNothing,
+    ForgetsWriters,
+    KnowsNoConditions,
 }
 
 /// A store in memory that is wrong in one way.
@@ -47,7 +50,8 @@ impl ObjectStore for WrongStore {
         self.inner.get_range(key, range)
     }
     fn head(&self, key: &Key) -> Result<Option<Head>, StoreError> {
-        self.inner.head(key)
+        let head = self.inner.head(key)?;
+        Ok(head.map(|head| if matches!(self.wrong, Wrong::ForgetsWriters) { Head { write_id: None, ..head } } else { head }))
     }
     fn put_if_absent(&self, key: &Key, body: Body, id: WriteId) -> Result<Version, PutError> {
         match self.wrong {
@@ -58,12 +62,14 @@ impl ObjectStore for WrongStore {
                 if is_absent { self.put_anyway(key, body, id) } else { Err(PutError::Lost { current: None, write_id: None }) }
             }
             Wrong::OtherVersions => self.inner.put_if_absent(key, body, id).map(|_| Version::new("another")),
-            Wrong::IgnoresMatch => self.inner.put_if_absent(key, body, id),
+            Wrong::KnowsNoConditions => Err(StoreError::Unsupported { reason: "PutObject: 501 NotImplemented".into() }.into()),
+            Wrong::IgnoresMatch | Wrong::MatchesNothing | Wrong::ForgetsWriters => self.inner.put_if_absent(key, body, id),
         }
     }
     fn put_if_match(&self, key: &Key, body: Body, expected: &Version, id: WriteId) -> Result<Version, PutError> {
         match self.wrong {
             Wrong::IgnoresMatch => self.put_anyway(key, body, id),
+            Wrong::MatchesNothing => Err(PutError::Lost { current: None, write_id: None }),
             _ => self.inner.put_if_match(key, body, expected, id),
         }
     }
@@ -76,7 +82,10 @@ impl ObjectStore for WrongStore {
 }
 
 fn refusal(wrong: Wrong) -> String {
-    probe(&WrongStore::new(wrong), &Key::new("probe").unwrap()).unwrap_err().to_string()
+    let store = WrongStore::new(wrong);
+    let said = probe(&store, &Key::new("probe").unwrap()).unwrap_err().to_string();
+    assert_eq!(store.inner.keys(), [], "a store that is refused is left clean");
+    said
 }
 
 #[test]
@@ -88,9 +97,12 @@ fn a_store_that_arbitrates_is_accepted_and_left_clean() {
 
 #[test]
 fn a_store_that_does_not_arbitrate_is_refused_by_name() {
-    assert!(refusal(Wrong::IgnoresAbsence).contains("4 of 4 rivals were told that their put if absent had won"));
-    assert!(refusal(Wrong::ChecksThenWrites).contains("4 of 4 rivals were told that their put if absent had won"));
-    assert!(refusal(Wrong::IgnoresMatch).contains("4 of 4 rivals were told that their put if match had won"));
+    assert!(refusal(Wrong::IgnoresAbsence).contains("6 of 6 rivals were told that their put if absent had won"));
+    assert!(refusal(Wrong::ChecksThenWrites).contains("6 of 6 rivals were told that their put if absent had won"));
+    assert!(refusal(Wrong::IgnoresMatch).contains("6 of 6 rivals were told that their put if match had won"));
+    assert!(refusal(Wrong::MatchesNothing).contains("refuses every put if match"));
+    assert!(refusal(Wrong::ForgetsWriters).contains("does not keep the metadata"));
+    assert!(refusal(Wrong::KnowsNoConditions).contains("does not know conditional writes: PutObject: 501"));
     assert!(refusal(Wrong::OtherVersions).contains("is not the one that a read gives"));
 }
 
