@@ -78,7 +78,8 @@ fn is_e_tag(version: &Version) -> bool {
 }
 
 async fn lost_to_whoever_is_there(bucket: &Bucket, key: &Key) -> PutError {
-    match bucket.persist(|| head_once(bucket, &bucket.full(key.as_str()))).await {
+    let full = bucket.full(key.as_str());
+    match bucket.persist(|| head_once(bucket, &full)).await {
         Ok(head) => {
             let (current, write_id) = head.map(|head| (head.version, head.write_id)).unzip();
             PutError::Lost { current, write_id: write_id.flatten() }
