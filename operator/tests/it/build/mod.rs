@@ -1,0 +1,11 @@
+//! What is built from Clusters and Pipelines.
+
+mod certificates;
+mod checks;
+mod golden;
+mod growth;
+mod kit;
+mod listeners;
+mod restricted;
+mod roll;
+mod roll_hash;

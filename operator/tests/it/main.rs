@@ -1,0 +1,3 @@
+//! The operator's tests: YAML in, objects and intentions out.
+
+mod build;
