@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("desired", &["crds", "sql", "control"]),
     ("tls", &[]),
     ("control", &["tls"]),
+    ("operator", &["crds", "desired", "control"]),
     ("broker", &["log", "coordinators", "wire", "control", "records", "store", "tls"]),
     ("client", &["wire", "records", "tls"]),
     ("flow", &["sql"]),
