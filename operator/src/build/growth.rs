@@ -35,7 +35,8 @@ pub struct Growth {
     pub intentions: Vec<Intention>,
     /// Sentences on claims that have been asked to grow and have not yet.
     pub waiting: Vec<String>,
-    /// Whether the StatefulSet may be applied as it is wanted: while a part of it differs that can never change, applying it would fail.
+    /// Whether the StatefulSet may be applied as it is wanted: while a part of it differs that can never change, applying it would fail, and
+    /// [`in_force`] is applied instead.
     pub may_apply: bool,
 }
 
@@ -65,6 +66,17 @@ pub fn decide(wanted: &StatefulSet, live: Option<&StatefulSet>, claims: &[Persis
         }
     }
     growth
+}
+
+/// The StatefulSet as it is wanted, with the templates of claims that it has: what may be applied while volumes grow, so that nothing else
+/// waits for them.
+#[must_use]
+pub fn in_force(wanted: &StatefulSet, live: &StatefulSet) -> StatefulSet {
+    let mut set = wanted.clone();
+    if let (Some(spec), Some(live)) = (&mut set.spec, &live.spec) {
+        spec.volume_claim_templates.clone_from(&live.volume_claim_templates);
+    }
+    set
 }
 
 fn waiting(claim: &PersistentVolumeClaim, name: &str) -> String {

@@ -174,14 +174,16 @@ pub(crate) fn store_access<'a>(pipeline: &'a Pipeline, cluster: &'a Cluster) -> 
     Some(StoreAccess { s3, credentials: pipeline.spec.store_credentials_secret_ref.as_ref().or(clusters) })
 }
 
-/// How pods inside reach the brokers: by a listener of type Internal where there is one, without TLS before with.
+/// How pods inside reach the brokers: by a listener of type Internal where there is one; without TLS, else with a certificate of the
+/// operator's own, which is vouched for by what the pods are given, else with the user's.
 pub(crate) fn kafka(cluster: &Cluster) -> KafkaSection {
     if let Some(external) = &cluster.spec.external {
         return KafkaSection { bootstrap_servers: external.bootstrap_servers.join(","), ca_dir: None };
     }
     let object = object_ref(&cluster.metadata);
     let mut listeners = listeners(&cluster.spec);
-    listeners.sort_by_key(|listener: &Listener| (listener.listener_type != ListenerType::Internal, listener.tls.is_some()));
+    let is_users = |listener: &Listener| listener.tls.as_ref().is_some_and(|tls| tls.certificate_secret_ref.is_some());
+    listeners.sort_by_key(|one| (one.listener_type != ListenerType::Internal, is_users(one), one.tls.is_some()));
     let listener = listeners.first().expect("a Cluster has a listener");
     let host = ClusterNames::new(&object.namespace, &object.name).bootstrap_host();
     KafkaSection {

@@ -5,7 +5,8 @@
 //!
 //! **Where they are.** The authority is one Secret in the operator's namespace. Certificates of workers are in a fixed, small number of
 //! Secrets a namespace, [`SECRETS`], each with the files of many workers; a pod mounts its own files only. Fixed names are what lets the
-//! operator's rights on Secrets be limited to these names: it can read no Secret of a user's, anywhere. (Rights cannot be given by prefix.)
+//! operator's rights on Secrets be limited to these names: it can read no Secret of a user's, anywhere. Rights cannot be given by prefix. A list or
+//! watch is allowed by name where its field selector is `metadata.name=<name>`, over all namespaces at once.
 //!
 //! **Life.** An authority lives five years, a listener's certificate 90 days, a control certificate 7 days; each is renewed after two thirds
 //! of its life, or when an address is missing in it. A new authority is first trusted everywhere for a month, then signs; the one before

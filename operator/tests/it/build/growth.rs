@@ -48,6 +48,15 @@ fn claims_grow_first_then_the_set_is_made_again_around_its_pods() {
 }
 
 #[test]
+fn while_volumes_grow_everything_else_is_applied() {
+    let (mut wanted, live) = (set("40Gi"), set("20Gi"));
+    wanted.spec.as_mut().unwrap().replicas = Some(3);
+    let applied = growth::in_force(&wanted, &live).spec.unwrap();
+    assert_eq!(applied.replicas, Some(3));
+    assert_eq!(applied.volume_claim_templates, live.spec.unwrap().volume_claim_templates);
+}
+
+#[test]
 fn a_set_that_is_already_going_is_not_deleted_again() {
     let mut live = set("20Gi");
     live.metadata.deletion_timestamp = Some(crds::Time(crds::Timestamp::UNIX_EPOCH));
