@@ -6,6 +6,7 @@ mod golden;
 mod growth;
 mod kit;
 mod listeners;
+mod network;
 mod restricted;
 mod roll;
 mod roll_hash;
