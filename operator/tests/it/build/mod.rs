@@ -1,6 +1,7 @@
 //! What is built from Clusters and Pipelines.
 
 mod certificates;
+mod chart;
 mod checks;
 mod golden;
 mod growth;
