@@ -1,5 +1,6 @@
 //! The gate that manifests pass, and the definitions it comes from.
 
+mod cases;
 mod definitions;
 mod gate;
 mod rules;
@@ -10,6 +11,10 @@ use streamwright_crds::{Kind, admission, manifest};
 /// An object of this kind with this spec (YAML), named `name`.
 fn object(kind: Kind, name: &str, spec: &str) -> Value {
     let spec: Value = serde_yaml::from_str(spec).unwrap_or_else(|error| panic!("{spec}: {error}"));
+    object_of(kind, name, spec)
+}
+
+fn object_of(kind: Kind, name: &str, spec: Value) -> Value {
     json!({"apiVersion": "streamwright.dev/v1alpha1", "kind": kind.as_str(), "metadata": {"name": name}, "spec": spec})
 }
 
