@@ -1,6 +1,7 @@
 //! What the tests share: a `streamwright dev` of their own, and the real clients that talk to it.
 
 pub mod clients;
+pub mod cluster;
 pub mod dice;
 pub mod flights;
 pub mod ledger;
