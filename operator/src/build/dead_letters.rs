@@ -12,7 +12,8 @@ use super::{cluster::object_ref, labels::Labelled};
 const KEPT: &str = "168h";
 
 /// The Topic of a Pipeline's dead letters, `<name>-dead-letters`: one partition, kept for a week. It has no owner reference: deleting the
-/// Pipeline keeps what it could not process. `cluster` is the one that the Pipeline runs on.
+/// Pipeline keeps what it could not process. It is made where there is none, and then its users': one who keeps rows for longer is not put
+/// right. `cluster` is the one that the Pipeline runs on.
 #[must_use]
 pub fn dead_letter_topic(pipeline: &Pipeline, cluster: &Cluster) -> Topic {
     let object = object_ref(&pipeline.metadata);
