@@ -51,7 +51,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates in which tokio may be used; in `control` only behind its feature `grpc`, in `store` behind `s3`.
-const TOKIO: &[&str] = &["broker", "client", "control", "pipeline", "store", "streamwright"];
+const TOKIO: &[&str] = &["broker", "client", "control", "operator", "pipeline", "store", "streamwright"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace").into()

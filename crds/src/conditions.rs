@@ -218,6 +218,8 @@ vocabulary! {
         StoreAway,
         /// Rows went to the dead-letter topic.
         RecordsDeadLettered,
+        /// A listener is reached from outside the cluster and is not encrypted.
+        PlaintextListener,
         /// An open transaction holds readers back.
         LsoBlocked,
         /// Rows wait and none is processed.
@@ -308,7 +310,7 @@ pub fn reasons(kind: Kind, condition: ConditionType) -> &'static [Reason] {
         (Type::Stalled, Kind::Topic) => &[Conflict, TopicIdMismatch, PartitionsAboveSpec, InvalidConfig],
         (Type::Stalled, Kind::RetentionPolicy) => &[Invalid],
         (Type::Stalled, Kind::Pipeline) => &[PlanError, StateLossNotAllowed, DataLoss, SnapshotNotFound, ProgressDeadlineExceeded],
-        (Type::Degraded, Kind::Cluster) => &[BytesAtRiskHigh, StoreAway, LsoBlocked],
+        (Type::Degraded, Kind::Cluster) => &[BytesAtRiskHigh, StoreAway, PlaintextListener, LsoBlocked],
         (Type::Degraded, Kind::Pipeline) => &[RecordsDeadLettered, LsoBlocked, ZeroRateWithLag, ConsentLeftOn],
         (Type::ObjectStoreReady, Kind::Cluster) => &[Reachable, NotConfigured, Unreachable, RefusedNoConditionalWrites, AccessDenied],
         (Type::ClusterResolved, Kind::Topic) => &[Resolved, ClusterNotFound, NotAllowed],

@@ -1,6 +1,6 @@
 //! Which Cluster an object belongs to, whether it may, and what is told to its broker.
 
-use control::{ActualBroker, DesiredBroker, DesiredTopic, ObjectRef, ReleasedTopic, StoreHealth, VolumeHealth};
+use control::{ActualBroker, ActualTopic, DesiredBroker, ObjectRef, StoreHealth, VolumeHealth};
 use crds::{
     Cluster, ClusterRef, ClusterStatus, ConditionStatus, ConditionType, Kind, Reason, Timestamp,
     cluster::{BrokerStatus, ClusterStorage, ListenerStatus, NamespacesFrom, ObjectStoreStatus},
@@ -9,9 +9,12 @@ use std::collections::BTreeMap;
 use units::DurationMs;
 
 use crate::{
-    Memory, Place, Report, Status, World,
+    Deployment, Memory, Place, Report, Status, TopicChange, World,
+    lookup::Lookup,
+    orphans::Owners,
     pipelines::ResolvedPipeline,
-    report::{Conditions, is_deleted, object_ref, status_of},
+    proposals,
+    report::{Conditions, is_deleted, is_paused, object_ref, paused, status_of},
     rounding::two_digits,
     topics::ResolvedTopics,
 };
@@ -30,12 +33,13 @@ pub(crate) struct ClusterProblem {
 pub(crate) struct Clusters<'a> {
     world: &'a World,
     declared: BTreeMap<ObjectRef, &'a Cluster>,
+    lookup: Lookup<'a>,
 }
 
 impl<'a> Clusters<'a> {
     pub(crate) fn new(world: &'a World) -> Self {
         let declared = world.clusters.iter().map(|cluster| (object_ref(&cluster.metadata), cluster)).collect();
-        Self { world, declared }
+        Self { world, declared, lookup: Lookup::new(world) }
     }
 
     /// The Cluster that an object of `namespace` means by `reference`.
@@ -85,6 +89,21 @@ impl<'a> Clusters<'a> {
         self.world.brokers.get(cluster)
     }
 
+    /// The topic of this name on the Cluster's broker, whoever governs it.
+    pub(crate) fn actual(&self, cluster: &ObjectRef, name: &units::TopicName) -> Option<&'a ActualTopic> {
+        self.lookup.topic(cluster, name)
+    }
+
+    /// Whether there is such an object, one that cannot be read included.
+    pub(crate) fn is_declared(&self, cluster: &ObjectRef) -> bool {
+        self.declared.contains_key(cluster) || self.world.unreadable.contains(&(Kind::Cluster, cluster.clone()))
+    }
+
+    /// Whether this is Kubernetes.
+    pub(crate) fn is_kubernetes(&self) -> bool {
+        self.world.place == Place::Kubernetes
+    }
+
     /// Whether data goes to an object store, so that `local` retention means something.
     pub(crate) fn has_object_store(&self, cluster: &ObjectRef) -> bool {
         self.broker(cluster).is_some_and(|broker| broker.object_store.health != StoreHealth::NotConfigured)
@@ -103,33 +122,48 @@ impl<'a> Clusters<'a> {
         memory: &Memory,
         topics: &ResolvedTopics,
         pipelines: &[ResolvedPipeline],
-    ) -> BTreeMap<ObjectRef, DesiredBroker> {
-        let one = |(cluster, actual): (&ObjectRef, &ActualBroker)| {
+    ) -> (BTreeMap<ObjectRef, DesiredBroker>, Vec<TopicChange>) {
+        let owners = self.is_kubernetes().then(|| Owners::new(world));
+        let mut changes = Vec::new();
+        let mut one = |(cluster, actual): (&ObjectRef, &ActualBroker)| {
             let (mut wanted, mut released) = (topics.wanted(cluster), topics.released(cluster));
+            let mut refused = Vec::new();
             for pipeline in pipelines.iter().filter(|pipeline| pipeline.cluster.as_ref() == Some(cluster)) {
-                pipeline.add_topics(actual, &mut wanted, &mut released);
+                pipeline.add_topics(self, &mut wanted, &mut released);
             }
-            (cluster.clone(), self.desired(cluster, actual, memory.brokers.get(cluster), wanted, released))
+            if let Some(owners) = &owners {
+                let decided = proposals::decide(cluster, &actual.proposals, self, topics);
+                changes.extend(decided.changes);
+                refused = decided.refused;
+                released.extend(decided.released);
+                released.extend(actual.topics.iter().filter_map(|topic| owners.release(cluster, topic)));
+                released.sort_by(|left, right| left.name.cmp(&right.name));
+                released.dedup_by(|left, right| left.name == right.name);
+            }
+            let wanted = DesiredBroker {
+                client_topics: topics.of_clients(cluster),
+                topics: wanted.into_values().collect(),
+                released,
+                refused_proposals: refused,
+                ..DesiredBroker::new(0, cluster.clone())
+            };
+            (cluster.clone(), self.desired(actual, memory.brokers.get(cluster), wanted))
         };
-        world.brokers.iter().map(one).collect()
+        let brokers = world.brokers.iter().map(&mut one).collect();
+        (brokers, changes)
     }
 
-    fn desired(
-        &self,
-        cluster: &ObjectRef,
-        actual: &ActualBroker,
-        before: Option<&DesiredBroker>,
-        topics: BTreeMap<units::TopicName, DesiredTopic>,
-        released: Vec<ReleasedTopic>,
-    ) -> DesiredBroker {
-        let spec = self.declared.get(cluster).map(|cluster| &cluster.spec);
+    /// With what the Cluster itself says, and a number.
+    fn desired(&self, actual: &ActualBroker, before: Option<&DesiredBroker>, wanted: DesiredBroker) -> DesiredBroker {
+        let spec = self.declared.get(&wanted.cluster).map(|cluster| &cluster.spec);
+        let deployment = self.world.deployments.get(&(Kind::Cluster, wanted.cluster.clone()));
         let grace = spec.and_then(|spec| spec.object_store.as_ref()).and_then(|store| store.delete_grace_period.millis().ok());
         let wanted = DesiredBroker {
-            topics: topics.into_values().collect(),
-            released,
+            generation: before.map_or(0, |before| before.generation),
+            listeners: deployment.map(|deployment| deployment.broker_listeners.clone()).unwrap_or_default(),
             auto_create_topics: spec.is_some_and(|spec| spec.auto_create_topics),
             object_delete_grace: DurationMs(grace.unwrap_or(OBJECT_DELETE_GRACE_MS)),
-            ..DesiredBroker::new(before.map_or(0, |before| before.generation), cluster.clone())
+            ..wanted
         };
         let is_new = before != Some(&wanted) || actual.generation > wanted.generation;
         DesiredBroker { generation: if is_new { wanted.generation.max(actual.generation) + 1 } else { wanted.generation }, ..wanted }
@@ -142,12 +176,13 @@ impl<'a> Clusters<'a> {
 
     fn report(&self, name: &ObjectRef, cluster: &Cluster, now: Timestamp) -> Report {
         let before = cluster.status.clone().unwrap_or_default();
+        if is_paused(&cluster.metadata) {
+            return paused(Kind::Cluster, name.clone(), Status::Cluster(before));
+        }
         let actual = self.broker(name);
         let mut conditions = Conditions::new(Kind::Cluster, &cluster.metadata, now);
-        match obstacle(actual) {
-            None => conditions.add(ConditionType::Ready, ConditionStatus::True, Reason::Available, "serving"),
-            Some(what) => conditions.add(ConditionType::Ready, ConditionStatus::False, Reason::BrokerNotReady, what),
-        }
+        let deployment = self.world.deployments.get(&(Kind::Cluster, name.clone()));
+        self.add_ready(actual, deployment, &mut conditions);
         if let Some(actual) = actual {
             let (holds, reason, message) = store_condition(actual.object_store.health);
             conditions.add(ConditionType::ObjectStoreReady, status_of(holds), reason, message);
@@ -160,10 +195,58 @@ impl<'a> Clusters<'a> {
         }
         let conditions = conditions.finish(&before.conditions);
         let mut status = actual.map_or(before.clone(), |actual| status(name, actual));
+        if let Some(deployment) = deployment {
+            deployed(&mut status, &before, deployment);
+        }
         status.observed_generation = cluster.metadata.generation;
         status.conditions = conditions;
         let is_gone = is_deleted(&cluster.metadata);
         Report { kind: Kind::Cluster, object: name.clone(), status: Status::Cluster(status), findings: Vec::new(), is_gone }
+    }
+}
+
+impl Clusters<'_> {
+    /// Whether it serves, and why not: what the broker says where there is one, else what Kubernetes says.
+    fn add_ready(&self, actual: Option<&ActualBroker>, deployment: Option<&Deployment>, conditions: &mut Conditions) {
+        let (ready, reconciling) = (ConditionType::Ready, ConditionType::Reconciling);
+        let conflict = deployment.and_then(|deployment| deployment.conflict.as_ref());
+        let is_refused = actual.is_some_and(|actual| actual.object_store.health == StoreHealth::RefusedNoConditionalWrites);
+        let trouble = deployment.and_then(|deployment| deployment.problem.as_deref());
+        match obstacle(actual) {
+            _ if conflict.is_some() => {
+                let message = conflict.cloned().unwrap_or_default();
+                conditions.add(ready, ConditionStatus::False, Reason::Conflict, message.clone());
+                conditions.add_true(ConditionType::Stalled, Reason::Conflict, message);
+            }
+            None if is_refused => {
+                let (_, _, message) = store_condition(StoreHealth::RefusedNoConditionalWrites);
+                conditions.add(ready, ConditionStatus::False, Reason::StoreRefused, message);
+            }
+            None => conditions.add(ready, ConditionStatus::True, Reason::Available, "serving"),
+            Some(what) => conditions.add(ready, ConditionStatus::False, Reason::BrokerNotReady, trouble.unwrap_or(what)),
+        }
+        if let Some((reason, message)) = deployment.and_then(|deployment| deployment.progress.clone()) {
+            conditions.add_true(reconciling, reason, message);
+        }
+        let is_away = |health: StoreHealth| matches!(health, StoreHealth::Unreachable | StoreHealth::AccessDenied);
+        if let Some(actual) = actual.filter(|actual| is_away(actual.object_store.health)) {
+            let (_, _, message) = store_condition(actual.object_store.health);
+            conditions.add_true(ConditionType::Degraded, Reason::StoreAway, message);
+        } else if let Some(message) = deployment.and_then(|deployment| deployment.plaintext.clone()) {
+            conditions.add_true(ConditionType::Degraded, Reason::PlaintextListener, message);
+        }
+    }
+}
+
+/// What Kubernetes knows better than the broker: addresses, pods, the version that is asked for.
+fn deployed(status: &mut ClusterStatus, before: &ClusterStatus, deployment: &Deployment) {
+    status.version = Some(deployment.version.clone());
+    status.selector = Some(deployment.selector.clone()).filter(|selector| !selector.is_empty()).or(before.selector.clone());
+    status.replicas = i32::try_from(deployment.pods).ok();
+    status.bootstrap_servers = deployment.bootstrap_servers.clone().or(before.bootstrap_servers.clone());
+    status.listeners.clone_from(&deployment.listeners);
+    if deployment.pods == 0 {
+        status.ready_replicas = Some(0);
     }
 }
 

@@ -9,11 +9,16 @@
 //! holds what was decided last for each pipeline and broker (so that a bad new query never stops the version that runs).
 
 mod clusters;
+mod deployment;
+mod lookup;
 mod names;
+mod orphans;
 mod pipeline_report;
 mod pipelines;
 mod plan;
+mod proposals;
 mod query;
+mod question;
 mod report;
 mod retention;
 mod rounding;
@@ -22,22 +27,38 @@ mod topic_report;
 mod topics;
 mod world;
 
+pub use deployment::Deployment;
 pub use names::{dead_letters, internal_prefix};
+pub use pipeline_report::is_finished;
 pub use plan::{InProcess, Planned, PlannedOperator, Planner};
+pub use proposals::{MADE_BY, TopicChange, object_name};
+pub use question::{Answer, Question};
 pub use report::{Finding, Report, Status};
-pub use world::{AppliedPipeline, Memory, Place, Resolved, World};
+pub use sql::{Catalog, PlanError};
+pub use world::{AppliedPipeline, DeadLetters, Memory, Place, Resolved, World};
 
 /// Resolves a whole world. `now` becomes the transition time of conditions whose status changed.
 #[must_use]
 pub fn resolve(world: &World, memory: &Memory, planner: &dyn Planner, now: crds::Timestamp) -> Resolved {
     let clusters = clusters::Clusters::new(world);
-    let topics = topics::resolve(world, &clusters);
+    let policies = retention::Policies::new(world);
+    let topics = topics::resolve(world, &clusters, &policies);
     let pipelines = pipelines::resolve(world, &clusters, &topics, memory, planner);
-    let brokers = clusters.brokers(world, memory, &topics, &pipelines);
+    let (brokers, topic_changes) = clusters.brokers(world, memory, &topics, &pipelines);
+    let dead_letters = pipelines.iter().filter_map(|pipeline| pipeline.dead_letters(&clusters, &topics)).collect();
     let mut reports = clusters.reports(now);
-    reports.extend(retention::policy_reports(world, now));
+    reports.extend(policies.reports(now));
     reports.extend(topics.topics.iter().map(|topic| topic_report::report(world, topic, now)));
-    reports.extend(pipelines.iter().map(|pipeline| pipeline_report::report(world, pipeline, now)));
+    reports.extend(
+        pipelines.iter().filter(|pipeline| !pipeline.is_being_planned()).map(|pipeline| pipeline_report::report(world, pipeline, now)),
+    );
     let memory = Memory { brokers: brokers.clone(), pipelines: pipelines.iter().filter_map(|pipeline| pipeline.applied.clone()).collect() };
-    Resolved { brokers, pipelines: pipelines.into_iter().filter_map(pipelines::ResolvedPipeline::runnable).collect(), reports, memory }
+    Resolved {
+        brokers,
+        pipelines: pipelines.into_iter().filter_map(pipelines::ResolvedPipeline::runnable).collect(),
+        reports,
+        dead_letters,
+        topic_changes,
+        memory,
+    }
 }

@@ -9,6 +9,13 @@ pub fn internal_prefix(pipeline: &ObjectRef, layout: &Layout) -> String {
     format!("_sw.{}.{}.{layout}", pipeline.namespace, pipeline.name)
 }
 
+/// Whether an internal topic's name belongs to the Pipeline's life with this `metadata.uid`.
+pub(crate) fn is_of_uid(topic: &str, pipeline: &ObjectRef, uid: &str) -> bool {
+    let prefix = format!("_sw.{}.{}.", pipeline.namespace, pipeline.name);
+    let first = uid.get(..8).map(str::to_ascii_lowercase);
+    topic.strip_prefix(&prefix).zip(first).is_some_and(|(rest, first)| rest.strip_prefix(&first).is_some_and(|rest| rest.starts_with('-')))
+}
+
 /// `<name>-dead-letters`: an ordinary topic, shared by pipelines of one name in several namespaces (its rows say whose they are).
 #[must_use]
 pub fn dead_letters(pipeline: &ObjectRef) -> TopicName {

@@ -1,14 +1,14 @@
 //! What is said of a Pipeline.
 
-use control::{ActualPipeline, Phase, PipelineReason};
+use control::{ActualPipeline, Life, Phase, PipelineReason};
 use crds::{ConditionStatus, ConditionType, Kind, PipelineStatus, Reason, Timestamp, pipeline::DeadLetters};
 use units::ByteCount;
 
 use crate::{
-    Finding, Report, Status, World,
+    Deployment, Finding, Report, Status, World,
     pipelines::{Obstacle, ResolvedPipeline},
     query::QueryProblem,
-    report::{Conditions, is_deleted, status_of},
+    report::{Conditions, is_deleted, is_paused, paused, status_of},
     rounding::{duration_text, lag_seconds, to_the_minute, two_digits},
 };
 
@@ -16,6 +16,8 @@ use crate::{
 const CHECKPOINT_BYTES: u64 = 64 << 20;
 /// How long uploads may fail before a person should know.
 const UPLOAD_FAILING_MS: i64 = 5 * 60 * 1000;
+
+const FINISHED: &str = "every source is bounded and was read to its end";
 
 struct Verdict {
     is_ready: bool,
@@ -43,6 +45,9 @@ impl Verdict {
 pub(crate) fn report(_world: &World, pipeline: &ResolvedPipeline<'_>, now: Timestamp) -> Report {
     let metadata = &pipeline.pipeline.metadata;
     let before = pipeline.pipeline.status.clone().unwrap_or_default();
+    if is_paused(metadata) {
+        return paused(Kind::Pipeline, pipeline.object.clone(), Status::Pipeline(before));
+    }
     let verdict = verdict(pipeline);
     let mut conditions = Conditions::new(Kind::Pipeline, metadata, now);
     conditions.add(ConditionType::Ready, status_of(verdict.is_ready), verdict.reason, verdict.message.clone());
@@ -58,16 +63,16 @@ pub(crate) fn report(_world: &World, pipeline: &ResolvedPipeline<'_>, now: Times
         kind: Kind::Pipeline,
         object: pipeline.object.clone(),
         status: Status::Pipeline(status),
-        findings: pipeline.obstacle.iter().map(Obstacle::finding).cloned().collect(),
+        findings: pipeline.obstacle.iter().filter_map(Obstacle::finding).cloned().collect(),
         is_gone: pipeline.is_gone,
     }
 }
 
 impl Obstacle {
-    fn finding(&self) -> &Finding {
+    fn finding(&self) -> Option<&Finding> {
         match self {
             Self::Query(problem) => problem.finding(),
-            Self::Dependency(_, finding) | Self::StateLoss(finding) | Self::Invalid(finding) => finding,
+            Self::Dependency(_, finding) | Self::StateLoss(finding) | Self::Invalid(finding) => Some(finding),
         }
     }
 }
@@ -94,11 +99,41 @@ fn verdict(pipeline: &ResolvedPipeline<'_>) -> Verdict {
         Some(Obstacle::Query(QueryProblem::Source(finding) | QueryProblem::Table(_, finding)) | Obstacle::Dependency(_, finding)) => {
             return Verdict::no(Reason::DependencyMissing, placed(finding) + &serves);
         }
-        None => {}
+        None | Some(Obstacle::Query(QueryProblem::Pending)) => {}
     }
-    match pipeline.running {
-        Some(running) => running_verdict(pipeline, running),
-        None => Verdict::no(Reason::Progressing, "starting"),
+    let is_held = pipeline.applied.as_ref().is_some_and(|applied| applied.desired.life == Life::Suspend);
+    match (pipeline.deployment, pipeline.running) {
+        (Some(deployment), _) if deployment.conflict.is_some() => {
+            Verdict::no(Reason::ProgressDeadlineExceeded, deployment.conflict.clone().unwrap_or_default()).stalled()
+        }
+        (Some(deployment), _) if is_held && deployment.pods == 0 => held_verdict(pipeline),
+        (Some(_), _) if is_held => Verdict::no(Reason::Progressing, "its pod commits a last time and goes").reconciling(Reason::Draining),
+        // Its pod went when the last row was committed.
+        (Some(_), None) if has_finished(pipeline) => Verdict::yes(Reason::Finished, FINISHED),
+        (_, Some(running)) => running_verdict(pipeline, running),
+        (Some(Deployment { problem: Some(problem), .. }), None) => Verdict::no(Reason::Progressing, problem.clone()),
+        (_, None) => Verdict::no(Reason::Progressing, "starting"),
+    }
+}
+
+/// Whether this generation of it was read to its end before.
+fn has_finished(pipeline: &ResolvedPipeline<'_>) -> bool {
+    let status = pipeline.pipeline.status.as_ref();
+    status.is_some_and(|status| is_finished(status, pipeline.pipeline.metadata.generation))
+}
+
+/// Whether a status says that every source was read to its end, of this generation of the object: then it needs no pods.
+#[must_use]
+pub fn is_finished(status: &PipelineStatus, generation: Option<i64>) -> bool {
+    let says = |one: &crds::Condition| one.is(ConditionType::Ready) && one.reason == Reason::Finished.as_str();
+    status.conditions.iter().any(|one| says(one) && one.observed_generation == generation)
+}
+
+fn held_verdict(pipeline: &ResolvedPipeline<'_>) -> Verdict {
+    if pipeline.pipeline.spec.suspend {
+        Verdict::yes(Reason::Suspended, "suspended; its state is kept")
+    } else {
+        Verdict::yes(Reason::Idle, "scaled to zero; its state is kept")
     }
 }
 
@@ -123,9 +158,8 @@ fn running_verdict(pipeline: &ResolvedPipeline<'_>, running: &ActualPipeline) ->
         Phase::Restoring => Verdict::no(Reason::Progressing, "reading its state back").reconciling(Reason::Restoring),
         Phase::Draining => Verdict::no(Reason::Progressing, "committing for the last time").reconciling(Reason::Draining),
         Phase::Running => Verdict::yes(Reason::Available, "running"),
-        Phase::Finished => Verdict::yes(Reason::Finished, "every source is bounded and was read to its end"),
-        Phase::Suspended if pipeline.pipeline.spec.suspend => Verdict::yes(Reason::Suspended, "suspended; its state is kept"),
-        Phase::Suspended => Verdict::yes(Reason::Idle, "scaled to zero; its state is kept"),
+        Phase::Finished => Verdict::yes(Reason::Finished, FINISHED),
+        Phase::Suspended => held_verdict(pipeline),
     }
 }
 
@@ -162,6 +196,7 @@ fn query_and_dependencies(pipeline: &ResolvedPipeline<'_>) -> (Aspect, Aspect) {
             ((False, Reason::PlanError, placed(finding)), unknown())
         }
         Some(Obstacle::Query(QueryProblem::Source(finding))) => ((False, Reason::QuerySourceNotFound, placed(finding)), unknown()),
+        Some(Obstacle::Query(QueryProblem::Pending)) => (unplanned("it is being planned"), unknown()),
         Some(Obstacle::Query(QueryProblem::Table(reason, finding))) => (unplanned("a table is missing"), (False, *reason, placed(finding))),
         Some(Obstacle::Dependency(reason, finding)) => {
             let query = if pipeline.plan.is_some() { is_planned() } else { unplanned("its Cluster cannot be asked") };
@@ -189,7 +224,21 @@ fn checkpoints(running: &ActualPipeline, has_state: bool, now: Timestamp) -> (bo
     }
 }
 
+/// What there is of it: its pods by Kubernetes where that is asked, the rest by the pods themselves.
 fn telemetry(pipeline: &ResolvedPipeline<'_>, before: PipelineStatus) -> PipelineStatus {
+    let status = progress(pipeline, before);
+    let Some(deployment) = pipeline.deployment else { return status };
+    let ready = if deployment.pods == 0 { Some(0) } else { status.ready_replicas };
+    PipelineStatus {
+        version: Some(deployment.version.clone()),
+        selector: Some(deployment.selector.clone()).filter(|selector| !selector.is_empty()).or(status.selector.clone()),
+        replicas: i32::try_from(deployment.pods).ok(),
+        ready_replicas: ready,
+        ..status
+    }
+}
+
+fn progress(pipeline: &ResolvedPipeline<'_>, before: PipelineStatus) -> PipelineStatus {
     let layout = pipeline.applied.as_ref().map(|applied| applied.desired.layout.to_string());
     let plan = pipeline.plan.clone().or(before.plan.clone());
     let Some((applied, running)) = pipeline.applied.as_ref().zip(pipeline.running) else {

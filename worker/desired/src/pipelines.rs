@@ -1,19 +1,19 @@
 //! Pipelines: which version of which query shall run, under which names, and what of it must be there first.
 
 use control::{
-    ActualBroker, ActualPipeline, DesiredPipeline, DesiredTopic, Layout, Life, ObjectRef, Owner, OwnerKind, Phase, Release, ReleasedTopic,
-    Retention, StartFrom,
+    ActualPipeline, DesiredPipeline, DesiredTopic, Layout, Life, ObjectRef, Owner, OwnerKind, Phase, Release, ReleasedTopic, Retention,
+    StartFrom,
 };
-use crds::{FieldPath, ObjectMeta, Pipeline, Reason, pipeline::PipelineDeletionPolicy, pipeline::PlanStatus};
-use std::collections::{BTreeMap, BTreeSet};
+use crds::{FieldPath, Kind, ObjectMeta, Pipeline, Reason, pipeline::PipelineDeletionPolicy, pipeline::PlanStatus};
+use std::collections::{BTreeMap, HashMap};
 use units::{DurationMs, GroupId, TimestampMs, TopicName};
 
 use crate::{
-    AppliedPipeline, Finding, Memory, Planned, Planner, World,
+    AppliedPipeline, DeadLetters, Deployment, Finding, Memory, Planned, Planner, World,
     clusters::Clusters,
     names,
     query::{self, QueryProblem},
-    report::{is_deleted, is_forced, object_ref},
+    report::{is_deleted, is_forced, is_paused, object_ref},
     topics::ResolvedTopics,
 };
 
@@ -46,6 +46,8 @@ pub(crate) struct ResolvedPipeline<'a> {
     /// A version whose topics are not there yet.
     pending: Option<AppliedPipeline>,
     pub(crate) running: Option<&'a ActualPipeline>,
+    /// In Kubernetes, its pods.
+    pub(crate) deployment: Option<&'a Deployment>,
     pub(crate) is_gone: bool,
 }
 
@@ -57,15 +59,14 @@ pub(crate) fn resolve<'a>(
     memory: &Memory,
     planner: &dyn Planner,
 ) -> Vec<ResolvedPipeline<'a>> {
+    let before: HashMap<&ObjectRef, &AppliedPipeline> =
+        memory.pipelines.iter().map(|applied| (&applied.desired.pipeline, applied)).collect();
     let mut pipelines: Vec<_> = world
         .pipelines
         .iter()
         .map(|pipeline| {
             let object = object_ref(&pipeline.metadata);
-            let before = memory
-                .pipelines
-                .iter()
-                .find(|applied| applied.desired.pipeline == object && applied.desired.uid == uid(&pipeline.metadata));
+            let before = before.get(&object).copied().filter(|applied| applied.desired.uid == uid(&pipeline.metadata));
             let resolved = ResolvedPipeline {
                 pipeline,
                 cluster: None,
@@ -74,10 +75,18 @@ pub(crate) fn resolve<'a>(
                 applied: before.cloned(),
                 pending: None,
                 running: world.running.get(&object),
+                deployment: world.deployments.get(&(Kind::Pipeline, object.clone())),
                 is_gone: false,
                 object,
             };
-            if is_deleted(&pipeline.metadata) { resolved.leave(world) } else { resolved.decide(world, clusters, topics, planner) }
+            if is_paused(&pipeline.metadata) {
+                let cluster = resolved.applied.as_ref().map(|applied| applied.cluster.clone());
+                ResolvedPipeline { cluster, ..resolved }
+            } else if is_deleted(&pipeline.metadata) {
+                resolved.leave(world, clusters)
+            } else {
+                resolved.decide(world, clusters, topics, planner)
+            }
         })
         .collect();
     pipelines.sort_by(|left, right| left.object.cmp(&right.object));
@@ -90,7 +99,7 @@ fn uid(metadata: &ObjectMeta) -> &str {
 
 impl<'a> ResolvedPipeline<'a> {
     /// It is being deleted: it leaves its group first, then its own topics go, then it.
-    fn leave(mut self, world: &World) -> Self {
+    fn leave(mut self, world: &World, clusters: &Clusters<'a>) -> Self {
         let Some(mut applied) = self.applied.take().filter(|_| !is_forced(&self.pipeline.metadata)) else {
             self.is_gone = true;
             return self;
@@ -101,14 +110,29 @@ impl<'a> ResolvedPipeline<'a> {
         };
         set_life(&mut applied, life);
         self.cluster = Some(applied.cluster.clone());
-        let is_stopped =
-            self.running.is_some_and(|running| running.phase == Phase::Stopped && running.generation >= applied.desired.generation);
-        let own: BTreeSet<TopicName> = own_topics(&applied).collect();
-        let broker = world.brokers.get(&applied.cluster);
-        let left = broker.map(|broker| broker.topics.iter().filter(|topic| own.contains(&topic.name)).count());
-        self.is_gone = is_stopped && left == Some(0);
+        let is_stopped = match self.deployment {
+            // Whatever the pod said last: without one, nobody runs it.
+            Some(deployment) => deployment.pods == 0,
+            None => self.has_stopped(applied.desired.generation),
+        };
+        let has_topics = own_topics(&applied).any(|name| clusters.actual(&applied.cluster, &name).is_some());
+        // Where the broker cannot be asked, its topics go when it is back: nobody owns them then.
+        let is_homeless = !world.brokers.contains_key(&applied.cluster);
+        let is_over = is_stopped && if is_homeless { clusters.is_kubernetes() } else { !has_topics };
+        // Without its Cluster there is nothing left to leave in order: its pods go with it.
+        self.is_gone = is_over || (clusters.is_kubernetes() && !clusters.is_declared(&applied.cluster));
         self.applied = (!self.is_gone).then_some(applied);
         self
+    }
+
+    /// Whether a worker says that it followed the last word and left its group.
+    fn has_stopped(&self, generation: u64) -> bool {
+        self.running.is_some_and(|running| running.phase == Phase::Stopped && running.generation >= generation)
+    }
+
+    /// Whether its query is with the planner: nothing is known of it yet.
+    pub(crate) fn is_being_planned(&self) -> bool {
+        matches!(self.obstacle, Some(Obstacle::Query(QueryProblem::Pending)))
     }
 
     fn decide(mut self, world: &World, clusters: &Clusters<'a>, topics: &ResolvedTopics<'a>, planner: &dyn Planner) -> Self {
@@ -178,7 +202,7 @@ impl<'a> ResolvedPipeline<'a> {
             Obstacle::Invalid(Finding::error(FieldPath::root().field("metadata").field("uid"), error.to_string()))
         };
         let new = |version: u32| Layout::new(uid(&self.pipeline.metadata), version, max_parallelism).map_err(invalid);
-        let Some(before) = &self.applied else { return new(1) };
+        let Some(before) = &self.applied else { return self.layout_without_memory(planned, &new) };
         let in_use = &before.desired.layout;
         if before.state_hash == planned.state_hash && in_use.max_parallelism() == max_parallelism {
             return Ok(in_use.clone());
@@ -189,6 +213,27 @@ impl<'a> ResolvedPipeline<'a> {
         let message = loss(before, planned);
         let path = FieldPath::root().field("spec").field(if self.pipeline.spec.query.is_some() { "query" } else { "queryFrom" });
         Err(Obstacle::StateLoss(Finding::error(path, message)))
+    }
+
+    /// What was decided before is not known (somebody deleted the operator's record): the names in use are in status and in what runs.
+    /// Names that meet another plan's state would mix the two, so anything but the same plan needs consent.
+    fn layout_without_memory(&self, planned: &Planned, new: &dyn Fn(u32) -> Result<Layout, Obstacle>) -> Result<Layout, Obstacle> {
+        let status = self.pipeline.status.as_ref();
+        let written = status.and_then(|status| status.layout.as_deref()?.parse::<Layout>().ok());
+        let in_use = self.running.map(|running| running.layout.clone()).or(written);
+        let first = new(1)?;
+        let Some(in_use) = in_use.filter(|in_use| in_use.uid() == first.uid()) else { return Ok(first) };
+        let running = self.running.map(|running| running.plan_hash.as_str());
+        let hash = running.or_else(|| status.and_then(|status| status.plan.as_ref()).map(|plan| plan.hash.as_str()));
+        if hash == Some(planned.hash.as_str()) && in_use.max_parallelism() == first.max_parallelism() {
+            return Ok(in_use);
+        }
+        if self.pipeline.spec.upgrade.allow_state_loss {
+            return new(in_use.plan_version() + 1);
+        }
+        let message = "the record of what runs is gone and this query differs from it, so its state may not fit; \
+                       apply the former query, or set upgrade.allowStateLoss: true to begin anew from startFrom";
+        Err(Obstacle::StateLoss(Finding::error(FieldPath::root().field("spec").field("query"), message)))
     }
 
     fn plan_status(&self, planned: &Planned, layout: &Layout) -> PlanStatus {
@@ -216,7 +261,8 @@ impl<'a> ResolvedPipeline<'a> {
         let spec = &self.pipeline.spec;
         let field = |name: &str| FieldPath::root().field("spec").field(name);
         let used: BTreeMap<String, control::Table> = topics
-            .tables(cluster)
+            .tables_for(cluster, &query)
+            .into_iter()
             .filter(|(table, _)| planned.tables.contains(&table.name))
             .map(|(table, _)| (table.name.clone(), table.clone()))
             .collect();
@@ -258,8 +304,7 @@ impl<'a> ResolvedPipeline<'a> {
 
     /// Takes the version over if all its topics are there; else they are asked for, and what runs goes on.
     fn adopt(&mut self, candidate: AppliedPipeline, clusters: &Clusters<'a>) {
-        let broker = clusters.broker(&candidate.cluster);
-        match missing(&candidate, broker) {
+        match missing(&candidate, clusters) {
             Some(obstacle) => {
                 self.obstacle = Some(obstacle);
                 self.pending = Some(candidate);
@@ -273,18 +318,34 @@ impl<'a> ResolvedPipeline<'a> {
         self.applied.map(|applied| applied.desired)
     }
 
+    /// Its dead letters, where a Topic is still to be made of them.
+    pub(crate) fn dead_letters(&self, clusters: &Clusters<'_>, topics: &ResolvedTopics<'_>) -> Option<DeadLetters> {
+        let version = self.applied.as_ref().or(self.pending.as_ref())?;
+        let is_staying = clusters.is_kubernetes() && !is_deleted(&self.pipeline.metadata) && !is_paused(&self.pipeline.metadata);
+        let name = &version.desired.dead_letters;
+        let has_object =
+            || topics.topics.iter().any(|topic| topic.object.namespace == self.object.namespace && topic.object.name == name.as_str());
+        let is_wanted = is_staying && !topics.is_declared(&version.cluster, name.as_str()) && !has_object();
+        is_wanted.then(|| DeadLetters { pipeline: self.object.clone(), cluster: version.cluster.clone() })
+    }
+
     /// Adds its own topics to those that its broker shall hold, and those it no longer needs to those that go.
     pub(crate) fn add_topics(
         &self,
-        actual: &ActualBroker,
+        clusters: &Clusters<'_>,
         wanted: &mut BTreeMap<TopicName, DesiredTopic>,
         released: &mut Vec<ReleasedTopic>,
     ) {
         let owner = Owner { kind: OwnerKind::Pipeline, object: self.object.clone() };
         let is_leaving = is_deleted(&self.pipeline.metadata);
-        let is_stopped = self.running.is_some_and(|running| running.phase == Phase::Stopped);
+        let is_stopped = match self.deployment {
+            Some(deployment) => deployment.pods == 0,
+            None => self.running.is_some_and(|running| running.phase == Phase::Stopped),
+        };
+        let cluster = self.cluster.as_ref();
+        let found = |name: &TopicName| cluster.and_then(|cluster| clusters.actual(cluster, name));
         let mut release = |name: &TopicName, release: Release| {
-            let found = actual.topics.iter().find(|topic| topic.name == *name && topic.owner.as_ref() == Some(&owner));
+            let found = found(name).filter(|topic| topic.owner.as_ref() == Some(&owner));
             released.extend(found.map(|topic| ReleasedTopic { name: name.clone(), topic_id: topic.topic_id, release }));
         };
         if let Some(applied) = self.applied.as_ref().filter(|_| is_leaving && is_stopped) {
@@ -303,8 +364,9 @@ impl<'a> ResolvedPipeline<'a> {
             }
             let retention = Retention { total_time: Some(DEAD_LETTERS_TIME), ..Retention::default() };
             let governs = |owned: &control::ActualTopic| owned.owner.as_ref().is_none_or(|present| *present == owner);
-            let is_free = actual.topics.iter().find(|topic| topic.name == version.desired.dead_letters).is_none_or(governs);
-            if is_free {
+            let is_free = found(&version.desired.dead_letters).is_none_or(governs);
+            // In Kubernetes it is a Topic object.
+            if is_free && !clusters.is_kubernetes() {
                 add(wanted, version.desired.dead_letters.clone(), 1, retention, &owner, false);
             }
         }
@@ -337,9 +399,9 @@ fn own_topics(applied: &AppliedPipeline) -> impl Iterator<Item = TopicName> {
 }
 
 /// The first topic that must be there before this version may run, and is not.
-fn missing(version: &AppliedPipeline, broker: Option<&ActualBroker>) -> Option<Obstacle> {
+fn missing(version: &AppliedPipeline, clusters: &Clusters<'_>) -> Option<Obstacle> {
     let path = FieldPath::root().field("spec").field("clusterRef");
-    let Some(broker) = broker else {
+    let Some(broker) = clusters.broker(&version.cluster) else {
         let finding = Finding::waiting(path, format!("Cluster {} does not serve yet", version.cluster));
         return Some(Obstacle::Dependency(Reason::ClusterNotReady, finding));
     };
@@ -350,7 +412,7 @@ fn missing(version: &AppliedPipeline, broker: Option<&ActualBroker>) -> Option<O
         .map(|table| &table.topic)
         .chain(desired.internal_topics.iter().map(|topic| &topic.name))
         .chain([&desired.dead_letters]);
-    let absent = needed.into_iter().find(|name| broker.topics.iter().all(|topic| topic.name != **name))?;
+    let absent = needed.into_iter().find(|name| clusters.actual(&version.cluster, name).is_none())?;
     let why = broker.problems.get(absent).map(|problem| format!(": {}", problem.message)).unwrap_or_default();
     let finding = Finding::waiting(path, format!("the broker has no topic {absent} yet{why}"));
     Some(Obstacle::Dependency(Reason::TopicNotFound, finding))

@@ -34,6 +34,13 @@ pub trait Planner {
     /// # Errors
     /// Where the text is wrong, or cannot be streamed yet, and what to write instead.
     fn plan(&self, text: &str, catalog: &Catalog) -> Result<Planned, PlanError>;
+
+    /// Whether [`Planner::plan`] may be asked for this now. One that plans elsewhere says no, begins, and is asked again; until then nothing
+    /// is decided about the Pipeline and nothing is said of it.
+    fn is_ready(&self, text: &str, catalog: &Catalog) -> bool {
+        let _ = (text, catalog);
+        true
+    }
 }
 
 /// Plans in this process. Bounded in size, depth and stack by the planner itself.

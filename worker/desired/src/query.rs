@@ -18,6 +18,8 @@ pub(crate) struct Query {
 pub(crate) enum QueryProblem {
     /// The ConfigMap or its key is missing.
     Source(Finding),
+    /// It is being planned.
+    Pending,
     /// The text is wrong.
     Plan(Finding),
     /// A table is missing that may still come, or has no schema.
@@ -25,9 +27,10 @@ pub(crate) enum QueryProblem {
 }
 
 impl QueryProblem {
-    pub(crate) fn finding(&self) -> &Finding {
+    pub(crate) fn finding(&self) -> Option<&Finding> {
         match self {
-            Self::Source(finding) | Self::Plan(finding) | Self::Table(_, finding) => finding,
+            Self::Pending => None,
+            Self::Source(finding) | Self::Plan(finding) | Self::Table(_, finding) => Some(finding),
         }
     }
 }
@@ -51,7 +54,10 @@ pub(crate) fn text(world: &World, pipeline: &Pipeline) -> Result<Query, QueryPro
 
 /// Plans it. A name that is no table leads to [`QueryProblem::Table`], since its Topic may be declared later.
 pub(crate) fn plan(query: &Query, cluster: &ObjectRef, topics: &ResolvedTopics, planner: &dyn Planner) -> Result<Planned, QueryProblem> {
-    let catalog = Catalog { tables: topics.tables(cluster).map(|(_, table)| table.clone()).collect() };
+    let catalog = Catalog { tables: topics.tables_for(cluster, &query.text).into_iter().map(|(_, table)| table.clone()).collect() };
+    if !planner.is_ready(&query.text, &catalog) {
+        return Err(QueryProblem::Pending);
+    }
     planner.plan(&query.text, &catalog).map_err(|error| {
         let finding = |message: String, is_error: bool| Finding {
             config_map: query.config_map.clone(),

@@ -101,6 +101,30 @@ pub(crate) fn is_forced(metadata: &ObjectMeta) -> bool {
         .is_some_and(|value| value == "true")
 }
 
+/// `streamwright.dev/reconcile: paused`: a person has asked for it to be left exactly as it is.
+pub(crate) fn is_paused(metadata: &ObjectMeta) -> bool {
+    metadata
+        .annotations
+        .as_ref()
+        .and_then(|annotations| annotations.get("streamwright.dev/reconcile"))
+        .is_some_and(|value| value == "paused")
+}
+
+/// What is said of a paused object: what was said before, and that nothing of it is changed now. Its generation stays the one observed, so
+/// that nobody takes a change for done.
+pub(crate) fn paused(kind: Kind, object: ObjectRef, mut status: Status) -> Report {
+    let conditions = match &mut status {
+        Status::Cluster(status) => &mut status.conditions,
+        Status::Topic(status) => &mut status.conditions,
+        Status::RetentionPolicy(status) => &mut status.conditions,
+        Status::Pipeline(status) => &mut status.conditions,
+    };
+    for ready in conditions.iter_mut().filter(|one| one.is(ConditionType::Ready)) {
+        ready.message = "paused by the annotation streamwright.dev/reconcile: nothing of it is changed until that goes".into();
+    }
+    Report { kind, object, status, findings: Vec::new(), is_gone: false }
+}
+
 /// Collects an object's conditions, each with the object's generation; transition times move only with a status.
 pub(crate) struct Conditions {
     kind: Kind,

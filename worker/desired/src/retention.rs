@@ -4,6 +4,7 @@ use control::{Cleanup, ObjectRef, Retention};
 use crds::{
     ConditionStatus, ConditionType, Kind, Reason, RetentionPolicy, RetentionPolicyStatus, Timestamp, Topic, topic::RetentionInForce,
 };
+use std::collections::HashMap;
 use units::{ByteCount, DurationMs};
 
 use crate::{
@@ -37,7 +38,7 @@ struct Wished {
 }
 
 /// The retention to put in force, where `current` is the one now in force on the broker, if the topic exists.
-pub(crate) fn effective(world: &World, topic: &Topic, current: Option<Retention>, has_object_store: bool) -> Effective {
+pub(crate) fn effective(policies: &Policies<'_>, topic: &Topic, current: Option<Retention>, has_object_store: bool) -> Effective {
     let in_force = topic.status.as_ref().and_then(|status| status.retention.clone());
     // A topic that only keeps everything for want of its policy was promised nothing.
     let promised = current.filter(|_| in_force.as_ref().is_none_or(|in_force| in_force.source != UNRESOLVED));
@@ -48,7 +49,7 @@ pub(crate) fn effective(world: &World, topic: &Topic, current: Option<Retention>
         let tail = if current.is_some() { "what was in force stays" } else { "until then nothing is deleted" };
         Effective { retention, in_force, is_resolved: false, reason, message: format!("{message}; {tail}") }
     };
-    let wished = match wished(world, topic) {
+    let wished = match wished(policies, topic) {
         Ok(wished) => wished,
         Err((reason, message)) => return kept(reason, message),
     };
@@ -71,7 +72,7 @@ pub(crate) fn effective(world: &World, topic: &Topic, current: Option<Retention>
     }
 }
 
-fn wished(world: &World, topic: &Topic) -> Result<Wished, (Reason, String)> {
+fn wished(policies: &Policies<'_>, topic: &Topic) -> Result<Wished, (Reason, String)> {
     if let Some(inline) = &topic.spec.retention {
         let retention = read(inline).map_err(|message| (Reason::PolicyInvalid, format!("spec.retention: {message}")))?;
         let generation = topic.metadata.generation;
@@ -82,8 +83,7 @@ fn wished(world: &World, topic: &Topic) -> Result<Wished, (Reason, String)> {
         return Ok(Wished { retention, source: "Default".into(), generation: None, allows_shrink: false, reason: Reason::Default });
     };
     let name = ObjectRef { namespace: object_ref(&topic.metadata).namespace, name: reference.name.clone() };
-    let policy = world.policies.iter().find(|policy| object_ref(&policy.metadata) == name && !is_deleted(&policy.metadata));
-    let policy = policy.ok_or_else(|| (Reason::PolicyNotFound, format!("there is no RetentionPolicy {name}")))?;
+    let policy = policies.find(&name).ok_or_else(|| (Reason::PolicyNotFound, format!("there is no RetentionPolicy {name}")))?;
     let retention = read(&policy.spec).map_err(|message| (Reason::PolicyInvalid, format!("RetentionPolicy {name}: {message}")))?;
     Ok(Wished {
         retention,
@@ -168,18 +168,40 @@ fn quantity(bytes: u64) -> String {
     whole.map_or_else(|| bytes.to_string(), |(bits, unit)| format!("{}{unit}", bytes >> bits))
 }
 
-/// What is said of every RetentionPolicy.
-pub(crate) fn policy_reports(world: &World, now: Timestamp) -> Vec<Report> {
-    world.policies.iter().map(|policy| policy_report(world, policy, now)).collect()
+/// The RetentionPolicies of a world, by name, and how many Topics name each.
+pub(crate) struct Policies<'a> {
+    policies: &'a [RetentionPolicy],
+    by_name: HashMap<ObjectRef, &'a RetentionPolicy>,
+    bound: HashMap<ObjectRef, usize>,
 }
 
-fn policy_report(world: &World, policy: &RetentionPolicy, now: Timestamp) -> Report {
+impl<'a> Policies<'a> {
+    pub(crate) fn new(world: &'a World) -> Self {
+        let mut bound = HashMap::new();
+        for topic in &world.topics {
+            if let Some(reference) = &topic.spec.retention_policy_ref {
+                let namespace = object_ref(&topic.metadata).namespace;
+                *bound.entry(ObjectRef { namespace, name: reference.name.clone() }).or_default() += 1;
+            }
+        }
+        let by_name = world.policies.iter().map(|policy| (object_ref(&policy.metadata), policy)).collect();
+        Self { policies: &world.policies, by_name, bound }
+    }
+
+    /// One that is there to stay.
+    fn find(&self, name: &ObjectRef) -> Option<&'a RetentionPolicy> {
+        self.by_name.get(name).copied().filter(|policy| !is_deleted(&policy.metadata))
+    }
+
+    /// What is said of every one.
+    pub(crate) fn reports(&self, now: Timestamp) -> Vec<Report> {
+        let bound = |policy: &RetentionPolicy| self.bound.get(&object_ref(&policy.metadata)).copied().unwrap_or(0);
+        self.policies.iter().map(|policy| policy_report(policy, bound(policy), now)).collect()
+    }
+}
+
+fn policy_report(policy: &RetentionPolicy, bound: usize, now: Timestamp) -> Report {
     let name = object_ref(&policy.metadata);
-    let names_it = |topic: &&Topic| {
-        object_ref(&topic.metadata).namespace == name.namespace
-            && topic.spec.retention_policy_ref.as_ref().is_some_and(|reference| reference.name == name.name)
-    };
-    let bound = world.topics.iter().filter(names_it).count();
     let before = policy.status.clone().unwrap_or_default();
     let mut conditions = Conditions::new(Kind::RetentionPolicy, &policy.metadata, now);
     let mut findings = Vec::new();

@@ -8,7 +8,7 @@ use crds::{
 
 use crate::{
     Finding, Report, Status, World,
-    report::{Conditions, is_deleted, status_of},
+    report::{Conditions, is_deleted, is_paused, paused, status_of},
     rounding::two_digits,
     topics::ResolvedTopic,
 };
@@ -26,6 +26,9 @@ struct Verdict {
 pub(crate) fn report(_world: &World, topic: &ResolvedTopic<'_>, now: Timestamp) -> Report {
     let metadata = &topic.topic.metadata;
     let before = topic.topic.status.clone().unwrap_or_default();
+    if is_paused(metadata) {
+        return paused(Kind::Topic, topic.object.clone(), Status::Topic(before));
+    }
     let verdict = verdict(topic);
     let mut conditions = Conditions::new(Kind::Topic, metadata, now);
     conditions.add(ConditionType::Ready, status_of(verdict.is_ready), verdict.reason, verdict.message.clone());

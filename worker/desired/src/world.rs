@@ -1,11 +1,14 @@
 //! What is observed, what is remembered, what comes out.
 
 use control::{ActualBroker, ActualPipeline, DesiredBroker, DesiredPipeline, ObjectRef};
-use crds::{Cluster, Pipeline, RetentionPolicy, Topic};
+use crds::{Cluster, Kind, Pipeline, RetentionPolicy, Topic};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
-use crate::Report;
+use crate::{Deployment, Report, TopicChange};
 
 /// Where the objects live, and so what a missing Cluster means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +46,12 @@ pub struct World {
     pub running: BTreeMap<ObjectRef, ActualPipeline>,
     /// The folder that a Pipeline may read files from, where there is one.
     pub files_roots: BTreeMap<ObjectRef, PathBuf>,
+    /// In Kubernetes: what there is of pods, Services and volumes for a Cluster or a Pipeline.
+    pub deployments: BTreeMap<(Kind, ObjectRef), Deployment>,
+    /// Objects that are there but of a shape that this program cannot read: nothing that is theirs is touched.
+    pub unreadable: BTreeSet<(Kind, ObjectRef)>,
+    /// The namespaces that are looked at; `None`: every one. What belongs to an object of another namespace is left as it is.
+    pub watched: Option<BTreeSet<String>>,
 }
 
 impl World {
@@ -60,6 +69,9 @@ impl World {
             brokers: BTreeMap::new(),
             running: BTreeMap::new(),
             files_roots: BTreeMap::new(),
+            deployments: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
+            watched: None,
         }
     }
 }
@@ -110,6 +122,15 @@ pub struct AppliedPipeline {
     pub left_behind: Vec<units::TopicName>,
 }
 
+/// A Pipeline's dead letters, for which a Topic is to be made: beside it, owned by nobody, so that it outlives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetters {
+    /// The Pipeline.
+    pub pipeline: ObjectRef,
+    /// The Cluster it runs on.
+    pub cluster: ObjectRef,
+}
+
 /// What is to be done, and what is to be said.
 #[derive(Clone, Debug)]
 pub struct Resolved {
@@ -117,8 +138,13 @@ pub struct Resolved {
     pub brokers: BTreeMap<ObjectRef, DesiredBroker>,
     /// Every pipeline that is to run, hold still, or leave: sorted by namespace and name. One that is not here and runs is to be stopped.
     pub pipelines: Vec<DesiredPipeline>,
-    /// For each object, its status and what is wrong with it.
+    /// For each object, its status and what is wrong with it. An object about which nothing can be said yet (its query is being planned) is
+    /// not here.
     pub reports: Vec<Report>,
+    /// Pipelines whose dead letters have no Topic object yet. Only in Kubernetes.
+    pub dead_letters: Vec<DeadLetters>,
+    /// Changes of Topic objects that Kafka clients asked for. Only in Kubernetes.
+    pub topic_changes: Vec<TopicChange>,
     /// To be kept for the next time.
     pub memory: Memory,
 }

@@ -57,7 +57,7 @@ pub(crate) fn check(manifests: &Manifests, kept: Kept) -> anyhow::Result<Vec<Pro
         memory.pipelines.iter().map(|applied| (applied.desired.pipeline.clone(), follow(&applied.desired))).collect();
     for _ in 0..ROUNDS_MAX {
         let world = World { brokers: brokers.clone(), running: running.clone(), ..objects.world(manifests).context("accepted objects")? };
-        let Resolved { brokers: desired, pipelines, reports, memory: decided } = desired::resolve(&world, &memory, &planner, now);
+        let Resolved { brokers: desired, pipelines, reports, memory: decided, .. } = desired::resolve(&world, &memory, &planner, now);
         let is_at_rest =
             decided == memory && !objects.write(&reports) && brokers.values().eq(world.brokers.values()) && running == world.running;
         memory = decided;

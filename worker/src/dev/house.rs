@@ -157,7 +157,7 @@ impl House {
             running: self.pipelines.actual(),
             ..self.objects.world(&self.manifests).context("accepted.json holds an object of another shape")?
         };
-        let Resolved { brokers, pipelines, reports, memory } = desired::resolve(&world, &self.memory, &self.planner, Timestamp::now());
+        let Resolved { brokers, pipelines, reports, memory, .. } = desired::resolve(&world, &self.memory, &self.planner, Timestamp::now());
         let some_went = self.objects.write(&reports);
         // An object that is gone is in no later report.
         said.retain(|report| report.is_gone);

@@ -7,7 +7,7 @@ use crds::{
     manifest::{self, DocumentKind},
 };
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use streamwright_desired::{InProcess, Memory, Place, Planned, PlannedOperator, Planner, Report, Resolved, Status, World, resolve};
 use units::{BrokerId, ByteCount, Incarnation, TopicId, TopicName};
 
@@ -204,6 +204,19 @@ impl House {
         assert_eq!(self.memory, memory, "memory survives being written and read");
         self.last = resolve(&self.world, &memory, &*self.planner, Timestamp::from_second(self.seconds).unwrap());
         self.memory = self.last.memory.clone();
+        for dead_letters in self.last.dead_letters.clone() {
+            // The operator makes a Topic of them.
+            let ObjectRef { namespace, name } = &dead_letters.pipeline;
+            let (topic, cluster) = (format!("{name}-dead-letters"), &dead_letters.cluster);
+            let reference = json!({"name": cluster.name, "namespace": cluster.namespace});
+            self.put(
+                Kind::Topic,
+                json!({
+                    "apiVersion": "streamwright.dev/v1alpha1", "kind": "Topic",
+                    "metadata": {"name": topic, "namespace": namespace}, "spec": {"partitions": 1, "clusterRef": reference},
+                }),
+            );
+        }
         for report in self.last.reports.clone() {
             check_vocabulary(&report);
             if report.is_gone {
