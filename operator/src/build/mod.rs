@@ -34,7 +34,7 @@ mod stateful_set;
 mod store;
 
 pub use cluster::cluster;
-pub(crate) use cluster::{listeners as cluster_listeners, names as cluster_names};
+pub(crate) use cluster::{Ports, listeners as cluster_listeners, names as cluster_names, ports as cluster_ports};
 pub use config::{BrokerConfig, Endpoint, HealthEndpoint, KafkaSection, PipelineConfig, S3Section, StoreSection};
 pub use dead_letters::dead_letter_topic;
 pub use labels::{CLUSTER_LABEL, PIPELINE_LABEL, ROLL_HASH, broker_selector, pipeline_selector, selector_text};

@@ -1,0 +1,367 @@
+//! What the API server has, as far as it was told: one owner, no locks.
+//!
+//! Every object comes by a watch, or as the answer to a write of ours, whichever is first; the one with the greater `resourceVersion` counts,
+//! so that an event that was under way when we wrote never takes the write back. Objects of our kinds are read into [`World`], one by one:
+//! what cannot be read is remembered as there and left alone. Of everything else the text is kept.
+
+mod facts;
+mod listing;
+
+pub use facts::{NamespaceFact, NodeFact, PodFact};
+
+use control::ObjectRef;
+use crds::Kind;
+use desired::{Place, Status, World};
+use kube::core::DynamicObject;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::{
+    object::Object,
+    resource::{Key, Resource},
+};
+use listing::Listing;
+
+/// Which watch something was seen by: a resource in one namespace, or in all.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stream {
+    /// What is watched.
+    pub resource: Resource,
+    /// Where; empty: everywhere.
+    pub namespace: String,
+    /// Which part of it, where there are several watches of one resource: `managed` (by our label), `unmanaged`, or one name.
+    pub part: &'static str,
+}
+
+/// What a watch says.
+#[derive(Debug)]
+pub enum Seen {
+    /// It lists anew.
+    Init,
+    /// Part of the list.
+    Listed(Box<DynamicObject>),
+    /// The list is whole.
+    Done,
+    /// There is an object, new or changed.
+    Applied(Box<DynamicObject>),
+    /// An object went.
+    Deleted(Box<DynamicObject>),
+}
+
+/// Everything that was seen.
+pub struct Cache {
+    /// Our kinds, as the resolver takes them.
+    pub world: World,
+    positions: HashMap<Key, usize>,
+    objects: BTreeMap<Key, Object>,
+    by_owner: HashMap<String, BTreeSet<Key>>,
+    pods: BTreeMap<Key, PodFact>,
+    nodes: BTreeMap<String, NodeFact>,
+    namespaces: BTreeMap<String, NamespaceFact>,
+    /// Versions at which objects went, so that a late answer does not bring one back.
+    gone: HashMap<Key, u64>,
+    listings: BTreeMap<Stream, Listing>,
+}
+
+/// Tombstones kept; above, all are forgotten: an answer is seconds late at most.
+const GONE_MAX: usize = 50_000;
+
+impl Cache {
+    /// Nothing seen yet, where these watches will speak.
+    #[must_use]
+    pub fn new(streams: impl IntoIterator<Item = Stream>) -> Self {
+        Self {
+            world: World::empty(Place::Kubernetes),
+            positions: HashMap::new(),
+            objects: BTreeMap::new(),
+            by_owner: HashMap::new(),
+            pods: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            namespaces: BTreeMap::new(),
+            gone: HashMap::new(),
+            listings: streams.into_iter().map(|stream| (stream, Listing::default())).collect(),
+        }
+    }
+
+    /// Whether every watch has listed once: before that, what is not there may only not have been seen.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.listings.values().all(Listing::was_whole)
+    }
+
+    /// Watches that have not listed yet.
+    pub fn missing(&self) -> impl Iterator<Item = &Stream> {
+        self.listings.iter().filter(|(_, listing)| !listing.was_whole()).map(|(stream, _)| stream)
+    }
+
+    /// Takes over what a watch says.
+    pub fn see(&mut self, stream: &Stream, seen: Seen) {
+        match seen {
+            Seen::Init => self.listing(stream).begin(),
+            Seen::Listed(object) => {
+                if let Some(object) = self.take(stream.resource, *object) {
+                    self.listing(stream).add(object);
+                }
+            }
+            Seen::Done => {
+                let Some((listed, newest)) = self.listing(stream).end() else { return };
+                let is_here = |key: &Key| stream.namespace.is_empty() || key.namespace == stream.namespace;
+                let first = Key::new(stream.resource, String::new(), String::new());
+                let left = self.objects.range(first..).take_while(|(key, _)| key.resource == stream.resource);
+                // One that is newer than the list was made since.
+                let left = left.filter(|(key, object)| is_here(key) && !listed.contains(*key) && object.version <= newest);
+                let left: Vec<Key> = left.filter(|(_, object)| observes(stream, object)).map(|(key, _)| key.clone()).collect();
+                left.iter().for_each(|key| self.remove(key));
+            }
+            Seen::Applied(object) => drop(self.take(stream.resource, *object)),
+            Seen::Deleted(object) => {
+                if let Some(object) = Object::new(stream.resource, *object) {
+                    self.went(&object.key, object.version);
+                }
+            }
+        }
+    }
+
+    fn listing(&mut self, stream: &Stream) -> &mut Listing {
+        self.listings.entry(stream.clone()).or_default()
+    }
+
+    /// Takes over the answer to a write.
+    pub fn wrote(&mut self, key: &Key, answer: Value) {
+        if let Ok(object) = serde_json::from_value::<DynamicObject>(answer) {
+            self.take(key.resource, object);
+        }
+    }
+
+    /// An object is gone, as of a version; 0: it was not found.
+    pub fn went(&mut self, key: &Key, version: u64) {
+        let known = self.objects.get(key).map_or(0, |object| object.version);
+        if version == 0 || version >= known {
+            self.remove(key);
+        }
+        if self.gone.len() >= GONE_MAX {
+            self.gone.clear();
+        }
+        let at = self.gone.entry(key.clone()).or_default();
+        *at = (*at).max(version);
+    }
+
+    fn take(&mut self, resource: Resource, object: DynamicObject) -> Option<(Key, u64)> {
+        let kept = Object::new(resource, object)?;
+        let (key, version) = (kept.key.clone(), kept.version);
+        let is_old = self.objects.get(&key).is_some_and(|known| known.version > version);
+        let was_gone = self.gone.get(&key).is_some_and(|gone| *gone >= version);
+        if !is_old && !was_gone {
+            self.gone.remove(&key);
+            self.put(kept);
+        }
+        Some((key, version))
+    }
+
+    fn put(&mut self, object: Object) {
+        let key = object.key.clone();
+        if self.objects.get(&key).is_some_and(|known| known.version == object.version) {
+            return;
+        }
+        self.unlink(&key);
+        if let Some(owner) = &object.owner {
+            self.by_owner.entry(owner.clone()).or_default().insert(key.clone());
+        }
+        match key.resource {
+            Resource::Pod => drop(self.pods.insert(key.clone(), PodFact::read(&object))),
+            Resource::Node => drop(self.nodes.insert(key.name.clone(), NodeFact::read(&object))),
+            Resource::Namespace => {
+                self.world.namespaces.insert(key.name.clone(), object.labels.clone());
+                self.namespaces.insert(key.name.clone(), NamespaceFact::read(&object));
+            }
+            _ => {}
+        }
+        if let Some(kind) = key.resource.ours() {
+            self.read(kind, &key, &object);
+        }
+        self.objects.insert(key, object);
+    }
+
+    /// Reads one of ours into the world.
+    fn read(&mut self, kind: Kind, key: &Key, object: &Object) {
+        let body = object.body();
+        let reads = match kind {
+            Kind::Cluster => place(&mut self.world.clusters, &mut self.positions, key, body),
+            Kind::Topic => place(&mut self.world.topics, &mut self.positions, key, body),
+            Kind::RetentionPolicy => place(&mut self.world.policies, &mut self.positions, key, body),
+            Kind::Pipeline => place(&mut self.world.pipelines, &mut self.positions, key, body),
+        };
+        let name = (kind, key.object());
+        match reads {
+            Ok(()) => drop(self.world.unreadable.remove(&name)),
+            Err(error) => {
+                tracing::warn!("{key} cannot be read and is left alone: {error}");
+                self.displace(kind, key);
+                self.world.unreadable.insert(name);
+            }
+        }
+    }
+
+    fn displace(&mut self, kind: Kind, key: &Key) {
+        let Some(position) = self.positions.remove(key) else { return };
+        let moved = match kind {
+            Kind::Cluster => take_out(&mut self.world.clusters, position, kind),
+            Kind::Topic => take_out(&mut self.world.topics, position, kind),
+            Kind::RetentionPolicy => take_out(&mut self.world.policies, position, kind),
+            Kind::Pipeline => take_out(&mut self.world.pipelines, position, kind),
+        };
+        if let Some(moved) = moved {
+            self.positions.insert(moved, position);
+        }
+    }
+
+    fn unlink(&mut self, key: &Key) {
+        let Some(owner) = self.objects.get(key).and_then(|object| object.owner.clone()) else { return };
+        if let Some(owned) = self.by_owner.get_mut(&owner) {
+            owned.remove(key);
+            if owned.is_empty() {
+                self.by_owner.remove(&owner);
+            }
+        }
+    }
+
+    fn remove(&mut self, key: &Key) {
+        self.unlink(key);
+        self.objects.remove(key);
+        match key.resource {
+            Resource::Pod => drop(self.pods.remove(key)),
+            Resource::Node => drop(self.nodes.remove(&key.name)),
+            Resource::Namespace => {
+                self.world.namespaces.remove(&key.name);
+                self.namespaces.remove(&key.name);
+            }
+            _ => {}
+        }
+        if let Some(kind) = key.resource.ours() {
+            self.displace(kind, key);
+            self.world.unreadable.remove(&(kind, key.object()));
+        }
+    }
+
+    /// An object, as it was seen last.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<&Object> {
+        self.objects.get(key)
+    }
+
+    /// Where an object of ours is in the world.
+    #[must_use]
+    pub fn position(&self, key: &Key) -> Option<usize> {
+        self.positions.get(key).copied()
+    }
+
+    /// Whether the object says already what is reported of it.
+    #[must_use]
+    pub fn says(&self, key: &Key, status: &Status) -> bool {
+        let Some(position) = self.position(key) else { return false };
+        match status {
+            Status::Cluster(status) => self.world.clusters[position].status.as_ref() == Some(status),
+            Status::Topic(status) => self.world.topics[position].status.as_ref() == Some(status),
+            Status::RetentionPolicy(status) => self.world.policies[position].status.as_ref() == Some(status),
+            Status::Pipeline(status) => self.world.pipelines[position].status.as_ref() == Some(status),
+        }
+    }
+
+    /// What an object of ours says of itself.
+    #[must_use]
+    pub fn status(&self, key: &Key) -> Option<Status> {
+        let position = self.position(key)?;
+        Some(match key.resource.ours()? {
+            Kind::Cluster => Status::Cluster(self.world.clusters[position].status.clone().unwrap_or_default()),
+            Kind::Topic => Status::Topic(self.world.topics[position].status.clone().unwrap_or_default()),
+            Kind::RetentionPolicy => Status::RetentionPolicy(self.world.policies[position].status.clone().unwrap_or_default()),
+            Kind::Pipeline => Status::Pipeline(self.world.pipelines[position].status.clone().unwrap_or_default()),
+        })
+    }
+
+    /// Every object that another one controls.
+    pub fn owned<'a>(&'a self, uid: &str) -> impl Iterator<Item = &'a Object> {
+        self.by_owner.get(uid).into_iter().flatten().filter_map(|key| self.objects.get(key))
+    }
+
+    /// Every object of a resource.
+    pub fn all(&self, resource: Resource) -> impl Iterator<Item = &Object> {
+        let first = Key::new(resource, String::new(), String::new());
+        self.objects.range(first..).take_while(move |(key, _)| key.resource == resource).map(|(_, object)| object)
+    }
+
+    /// Every pod of ours.
+    pub fn pods(&self) -> impl Iterator<Item = (&Key, &PodFact)> {
+        self.pods.iter()
+    }
+
+    /// A node, where nodes are looked at.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<&NodeFact> {
+        self.nodes.get(name)
+    }
+
+    /// Every node.
+    pub fn nodes(&self) -> impl Iterator<Item = (&String, &NodeFact)> {
+        self.nodes.iter()
+    }
+
+    /// Whether a namespace is on its way out: nothing can be made there any more.
+    #[must_use]
+    pub fn is_terminating(&self, namespace: &str) -> bool {
+        self.namespaces.get(namespace).is_some_and(|fact| fact.is_terminating)
+    }
+
+    /// Objects, and the bytes that their texts take.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        (self.objects.len(), self.objects.values().map(Object::bytes).sum())
+    }
+
+    /// The object of ours behind a name.
+    #[must_use]
+    pub fn uid(&self, kind: Kind, object: &ObjectRef) -> Option<&str> {
+        self.get(&Key::ours(kind, object)).map(|found| found.uid.as_str())
+    }
+}
+
+/// Whether an object would be in the list of this watch.
+fn observes(stream: &Stream, object: &Object) -> bool {
+    match stream.part {
+        "managed" => is_managed(object),
+        "unmanaged" => !is_managed(object),
+        "" => true,
+        name => object.key.name == name,
+    }
+}
+
+fn is_managed(object: &Object) -> bool {
+    object.labels.get(crate::object::MANAGED_BY.0).is_some_and(|value| value == crate::object::MANAGED_BY.1)
+}
+
+fn place<K: DeserializeOwned>(
+    list: &mut Vec<K>,
+    positions: &mut HashMap<Key, usize>,
+    key: &Key,
+    body: Value,
+) -> Result<(), serde_json::Error> {
+    let object: K = serde_json::from_value(body)?;
+    match positions.get(key) {
+        Some(position) => list[*position] = object,
+        None => {
+            positions.insert(key.clone(), list.len());
+            list.push(object);
+        }
+    }
+    Ok(())
+}
+
+/// Takes one out, the last takes its place; gives the key of the one that moved.
+fn take_out<K: kube::ResourceExt>(list: &mut Vec<K>, position: usize, kind: Kind) -> Option<Key> {
+    list.swap_remove(position);
+    list.get(position).map(|moved| Key::new(Resource::of_kind(kind), moved.namespace().unwrap_or_default(), moved.name_any()))
+}
+
+#[cfg(test)]
+mod tests;

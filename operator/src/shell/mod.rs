@@ -1,0 +1,288 @@
+//! The loop: sees, decides, begins what is to be done, and hears how it ended. It waits for no single object.
+//!
+//! One task owns everything that was seen and decided; watches, writes, pushes and fetches are tasks of their own that tell it. A look takes
+//! the whole world, so looks are spaced by what they cost: a fifth of the time at most.
+
+mod build;
+mod figures;
+mod look;
+mod queries;
+mod records;
+mod vouching;
+
+use crds::Kind;
+use desired::{Memory, Planner};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::Instant;
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::JoinSet,
+};
+
+use crate::{
+    apply::{Api, Attempts, Done, Failure},
+    builder::{Builder, Site},
+    cache::Cache,
+    health::Health,
+    lease::Leadership,
+    observe,
+    plan::owned::{self, Settled},
+    resource::Key,
+    workers::Workers,
+    write::{Lane, Work, Write},
+};
+use build::Builds;
+use figures::Figures;
+use queries::{Fetched, Queries};
+use records::Records;
+use vouching::{FetchedAuthority, Vouching};
+
+/// Between two looks, at least.
+const SPACING: Duration = Duration::from_millis(50);
+/// A look that is asked for by nobody.
+const TICK: Duration = Duration::from_secs(10);
+/// Requests to the API server at once.
+const REQUESTS: usize = 32;
+/// Works begun and not ended, at most: the rest is decided anew by then.
+const UNDER_WAY_MAX: usize = 1024;
+/// After the start, so long it waits for workers that Kubernetes calls ready: what they say is what status says.
+const ACQUAINTANCE: Duration = Duration::from_secs(10);
+
+/// Everything that an operator is made of.
+pub struct Parts {
+    /// The API server.
+    pub client: kube::Client,
+    /// What is the same for every object.
+    pub site: Site,
+    /// The namespaces that are looked after; none: all.
+    pub namespaces: Vec<String>,
+    /// The operator's pod.
+    pub instance: String,
+    /// Objects for Clusters and Pipelines.
+    pub builder: Arc<dyn Builder>,
+    /// Brokers and pipelines.
+    pub workers: Arc<dyn Workers>,
+    /// Where the operator's own certificate goes, by which workers know it; `None`: nothing is vouched for.
+    pub control_tls: Option<PathBuf>,
+    /// Plans queries.
+    pub planner: Arc<dyn Planner + Send + Sync>,
+    /// Told when a query was planned.
+    pub planned: Arc<Notify>,
+    /// Figures.
+    pub health: Arc<Health>,
+    /// Whether it leads.
+    pub leadership: Leadership,
+}
+
+/// What a task tells.
+enum Ended {
+    Work { about: Key, lane: Lane, done: Vec<(Write, Done)>, outcome: Result<(), Failure> },
+    Fetched(Fetched),
+    Authority(FetchedAuthority),
+}
+
+struct Shell {
+    parts: Parts,
+    api: Arc<Api>,
+    cache: Cache,
+    memory: Memory,
+    records: Records,
+    queries: Queries,
+    vouching: Vouching,
+    builds: Builds,
+    settled: Settled,
+    attempts: Attempts,
+    figures: Figures,
+    tasks: JoinSet<Ended>,
+    slots: Arc<Semaphore>,
+    started: Instant,
+    /// Since when brokers are being told something, where they are.
+    telling: Option<Instant>,
+    is_acquainted: bool,
+}
+
+/// Runs while it leads. Nothing is written any more when it comes back.
+///
+/// # Cancel safety
+/// Being dropped is like being killed: what was under way may have been done, and the next run decides anew.
+pub async fn run(parts: Parts) {
+    let streams = observe::streams(&parts.namespaces);
+    let (_watches, mut seen) = observe::watch(&parts.client, &streams);
+    let mut shell = Shell::new(parts, streams);
+    let mut next_look = Instant::now();
+    let mut is_due = true;
+    loop {
+        let tick = shell.wake(next_look, is_due);
+        tokio::select! {
+            event = seen.recv() => {
+                let Some((stream, event)) = event else { return };
+                shell.cache.see(&stream, event);
+                while let Ok((stream, event)) = seen.try_recv() {
+                    shell.cache.see(&stream, event);
+                }
+                is_due = true;
+            }
+            Some(ended) = shell.tasks.join_next() => {
+                shell.end(ended);
+                while let Some(ended) = shell.tasks.try_join_next() {
+                    shell.end(ended);
+                }
+                is_due = true;
+            }
+            () = shell.parts.workers.changed() => is_due = true,
+            () = shell.parts.planned.notified() => is_due = true,
+            () = tokio::time::sleep_until(tick) => is_due = true,
+        }
+        shell.parts.health.turn();
+        if !shell.parts.leadership.holds() {
+            tracing::warn!("not leading any more: nothing is written from here on");
+            return;
+        }
+        if is_due && Instant::now() >= next_look && shell.cache.is_whole() {
+            let started = Instant::now();
+            shell.look();
+            next_look = Instant::now() + SPACING.max(started.elapsed() * 4);
+            is_due = false;
+        }
+    }
+}
+
+impl Shell {
+    fn new(parts: Parts, streams: Vec<crate::cache::Stream>) -> Self {
+        let api = Arc::new(Api::new(parts.client.clone(), parts.leadership.clone(), parts.instance.clone()));
+        let mut cache = Cache::new(streams);
+        cache.world.watched = (!parts.namespaces.is_empty()).then(|| parts.namespaces.iter().cloned().collect::<BTreeSet<_>>());
+        Self {
+            api,
+            cache,
+            memory: Memory::default(),
+            records: Records::default(),
+            queries: Queries::default(),
+            vouching: Vouching::new(parts.site.namespace.clone(), parts.control_tls.clone()),
+            builds: Builds::default(),
+            settled: Settled::default(),
+            attempts: Attempts::default(),
+            figures: Figures::default(),
+            tasks: JoinSet::new(),
+            slots: Arc::new(Semaphore::new(REQUESTS)),
+            started: Instant::now(),
+            telling: None,
+            is_acquainted: false,
+            parts,
+        }
+    }
+
+    /// When to look again if nobody says anything.
+    fn wake(&self, next_look: Instant, is_due: bool) -> Instant {
+        let tick = Instant::now() + TICK;
+        let again = self.attempts.next().map(|at| at.max(next_look));
+        let due = is_due.then_some(next_look);
+        let unacquainted = (!self.is_acquainted).then(|| (self.started + ACQUAINTANCE).max(next_look));
+        let told = self.telling.map(|since| (since + look::PATIENCE).max(next_look));
+        let fetch = self.queries.next().into_iter().chain(self.vouching.next()).min().map(|at| at.max(next_look));
+        [again, due, unacquainted, told, fetch].into_iter().flatten().fold(tick, Instant::min)
+    }
+
+    /// Begins what may be begun now.
+    fn begin(&mut self, work: Work) -> bool {
+        let now = Instant::now();
+        if !self.attempts.may(&work.about, work.lane, now) || self.attempts.under_way() >= UNDER_WAY_MAX {
+            return false;
+        }
+        self.attempts.begin(&work.about, work.lane);
+        if work.lane == Lane::Telemetry {
+            self.figures.written(&work.about, now);
+        }
+        let (api, slots, health) = (self.api.clone(), self.slots.clone(), self.parts.health.clone());
+        self.tasks.spawn(async move {
+            let Work { about, lane, writes } = work;
+            let mut done = Vec::with_capacity(writes.len());
+            for write in writes {
+                // Closed by nobody.
+                let _slot = slots.acquire().await;
+                let outcome = api.write(&write, crds::Timestamp::now()).await;
+                look::count(&health.metrics, &about, &write, outcome.as_ref().err());
+                match outcome {
+                    Ok(what) => done.push((write, what)),
+                    // Nobody waits for an Event.
+                    Err(_) if matches!(write, Write::Tell(_)) => {}
+                    Err(failure) => return Ended::Work { about, lane, done, outcome: Err(failure) },
+                }
+            }
+            Ended::Work { about, lane, done, outcome: Ok(()) }
+        });
+        true
+    }
+
+    /// Takes over how something ended.
+    fn end(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
+        match ended {
+            Ok(Ended::Work { about, lane, done, outcome }) => {
+                for (write, what) in done {
+                    self.take(&write, what);
+                }
+                if let Err(failure) = &outcome {
+                    tracing::debug!("{about}: {failure}");
+                }
+                self.attempts.end(&about, lane, outcome, Instant::now());
+            }
+            Ok(Ended::Fetched(fetched)) => self.queries.take(fetched, &mut self.cache),
+            Ok(Ended::Authority(fetched)) => self.vouching.take(fetched),
+            // A task of ours panicked: its object is stuck until the process starts anew, so it does.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => {}
+        }
+    }
+
+    fn take(&mut self, write: &Write, what: Done) {
+        match what {
+            Done::Object(key, body) => {
+                if let Write::Apply { subresource: None, body: applied, .. } = write
+                    && let Some(hash) = owned::hash_of(applied)
+                    && let Some(version) = body.pointer("/metadata/resourceVersion").and_then(|version| version.as_str()?.parse().ok())
+                {
+                    self.settled.insert(key.clone(), (version, hash));
+                }
+                if self.vouching.is_authority(&key) {
+                    self.vouching.keep(Some(*body));
+                } else {
+                    self.cache.wrote(&key, *body);
+                }
+            }
+            Done::Gone(key) => {
+                self.settled.remove(&key);
+                self.cache.went(&key, 0);
+            }
+            Done::Told => {}
+        }
+    }
+
+    /// Hands desired states over.
+    fn push(&mut self, kind: Kind, name: control::ObjectRef, push: impl Future<Output = Result<(), String>> + Send + 'static) {
+        let about = Key::ours(kind, &name);
+        if !self.attempts.may(&about, Lane::Push, Instant::now()) || !self.parts.leadership.holds() {
+            return;
+        }
+        self.attempts.begin(&about, Lane::Push);
+        if kind == Kind::Cluster {
+            self.telling.get_or_insert_with(Instant::now);
+        }
+        let health = self.parts.health.clone();
+        self.tasks.spawn(async move {
+            let outcome = push.await.map_err(|message| {
+                tracing::debug!("{about}: {message}");
+                Failure { cause: crate::apply::Cause::Unavailable, message }
+            });
+            look::count_push(&health.metrics, kind, outcome.is_err());
+            Ended::Work { about, lane: Lane::Push, done: Vec::new(), outcome }
+        });
+    }
+}
+
+/// Objects that are there of each kind.
+type Census = BTreeMap<Kind, (usize, usize)>;
