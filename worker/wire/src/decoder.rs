@@ -30,7 +30,7 @@ pub enum DecodeError {
         left: usize,
     },
     /// The frame is made to take far more memory than it has bytes.
-    #[error("the frame would take more than {MEMORY_PER_BYTE} times its {frame_bytes} bytes in memory")]
+    #[error("the frame would take far more memory than its {frame_bytes} bytes")]
     Memory {
         /// Length of the frame.
         frame_bytes: usize,
@@ -68,6 +68,7 @@ pub struct Decoder {
     frame: Bytes,
     at: usize,
     end: usize,
+    memory_bytes: usize,
     memory_left: usize,
 }
 
@@ -75,9 +76,21 @@ impl Decoder {
     /// Reads `frame` from its start.
     #[must_use]
     pub fn new(frame: Bytes) -> Self {
+        let memory_bytes = frame.len().saturating_mul(MEMORY_PER_BYTE).saturating_add(MEMORY_FLOOR_BYTES);
+        Self::with_memory(frame, memory_bytes)
+    }
+
+    /// Reads `frame` from its start, where all arrays together may take `memory_bytes`.
+    #[must_use]
+    pub fn with_memory(frame: Bytes, memory_bytes: usize) -> Self {
         let end = frame.len();
-        let memory_left = end.saturating_mul(MEMORY_PER_BYTE).saturating_add(MEMORY_FLOOR_BYTES);
-        Self { frame, at: 0, end, memory_left }
+        Self { frame, at: 0, end, memory_bytes, memory_left: memory_bytes }
+    }
+
+    /// Memory that the arrays read so far take, in bytes; text and records are slices of the frame.
+    #[must_use]
+    pub fn memory_taken(&self) -> usize {
+        self.memory_bytes - self.memory_left
     }
 
     /// Bytes not read yet. Kafka does not mind bytes behind a message, and neither do we.
