@@ -22,6 +22,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
+use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 use wire::{ApiKey, Message, Request, Str};
 
 use crate::{CallError, ClientOptions};
@@ -62,6 +63,9 @@ impl Connection {
             let stream = TcpStream::connect(address).await.map_err(|error| failed(error.to_string()))?;
             // Requests are written whole; waiting for more only adds latency.
             stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
+            let Some(tls) = &options.tls else { return Self::over(stream, address, options).await };
+            let name = ServerName::try_from(host(address).to_owned()).map_err(|error| failed(error.to_string()))?;
+            let stream = TlsConnector::from(tls.config()).connect(name, stream).await.map_err(|error| failed(format!("TLS: {error}")))?;
             Self::over(stream, address, options).await
         };
         tokio::time::timeout(options.connect_timeout, opening).await.map_err(|_| failed("it takes too long".into()))?
@@ -163,6 +167,12 @@ impl Connection {
         room.send(Outgoing { frame, in_flight: InFlight { correlation_id, deadline, reply } });
         Ok(Pending { answer, version, or_version: None, address: address.clone(), response: PhantomData })
     }
+}
+
+/// The host of `host:port`; an IPv6 address without its brackets.
+fn host(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 /// An answer that is on its way.

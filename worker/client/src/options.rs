@@ -11,6 +11,8 @@ pub struct ClientOptions {
     pub bootstrap: Vec<String>,
     /// What the client calls itself to brokers.
     pub client_id: Str,
+    /// TLS: whom to trust, and who to be. Brokers must show certificates for the host that is dialled. `None`: plain text.
+    pub tls: Option<tls::Client>,
     /// How long a connection may take to open.
     pub connect_timeout: Duration,
     /// How long an answer may take, beyond what a request itself asks the broker to wait. After that the connection is closed.
@@ -28,6 +30,7 @@ impl ClientOptions {
         Self {
             bootstrap: bootstrap.into_iter().map(Into::into).collect(),
             client_id: client_id.into(),
+            tls: None,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(15),
             retry_timeout: Duration::from_secs(30),

@@ -63,7 +63,8 @@ async fn write<S: AsyncWrite>(
         }
         let mut slices = Slices(frame.into_slices().into());
         let written = tokio::select! {
-            written = socket.write_all_buf(&mut slices) => written,
+            // Under TLS what is written may still wait to be sent.
+            written = async { socket.write_all_buf(&mut slices).await?; socket.flush().await } => written,
             _ = &mut reader_ended => return,
         };
         if written.is_err() {
