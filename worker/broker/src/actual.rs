@@ -1,9 +1,21 @@
 //! What the broker says of itself: for status, for metrics, and so that the next desired state can be built on it.
 
-use control::{ActualBroker, ActualTopic, BrokerStorage, Listener, ObjectStoreUse, StoreHealth, VolumeHealth};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use control::{ActualBroker, ActualTopic, BrokerStorage, ObjectStoreUse, StoreHealth, VolumeHealth};
 use units::ByteCount;
 
 use crate::shared::Shared;
+
+/// Another number whenever something changed that somebody acts on: not bytes and records.
+pub(crate) fn revision(shared: &Shared) -> u64 {
+    let stats = shared.log.stats();
+    let (generation, problems) = shared.topics.progress();
+    let mut hasher = DefaultHasher::new();
+    (generation, problems.len(), shared.topics.revision(), shared.proposals.revision()).hash(&mut hasher);
+    (shared.listeners.revision(), std::mem::discriminant(&stats.volume), stats.is_claimed, shared.stop.is_cancelled()).hash(&mut hasher);
+    hasher.finish()
+}
 
 pub(crate) fn of(shared: &Shared) -> ActualBroker {
     let stats = shared.log.stats();
@@ -47,7 +59,7 @@ pub(crate) fn of(shared: &Shared) -> ActualBroker {
         version: env!("CARGO_PKG_VERSION").into(),
         cluster_id: shared.topics.cluster_id().into(),
         ready: !shared.stop.is_cancelled(),
-        listeners: vec![Listener { name: "internal".into(), address: format!("{}:{}", shared.host, shared.port) }],
+        listeners: shared.listeners.actual(),
         storage: BrokerStorage {
             capacity: ByteCount(stats.wal_bytes + stats.free_disk_bytes),
             used: ByteCount(stats.wal_bytes),
@@ -61,5 +73,7 @@ pub(crate) fn of(shared: &Shared) -> ActualBroker {
         object_store: ObjectStoreUse { health, bytes: ByteCount(objects), bytes_at_risk: ByteCount(stats.at_risk_bytes) },
         topics,
         problems,
+        listener_problems: shared.listeners.problems(),
+        proposals: shared.proposals.held(),
     }
 }

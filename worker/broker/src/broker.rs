@@ -3,7 +3,7 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Weak},
     time::Duration,
 };
 
@@ -11,19 +11,22 @@ use control::{ActualBroker, DesiredBroker};
 use coordinators::{groups, transactions};
 use log::{Log, LogConfig, RealDisk, Recovered, Ship};
 use store::ObjectStore;
-use tokio::{
-    net::{TcpListener, TcpSocket},
-    sync::Semaphore,
-    task::JoinHandle,
-};
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     BrokerConfig, actual,
     budget::Budget,
     coordinator::{self, MarkerWriter},
+    counters::{Counted, Counters},
+    desired_file::DesiredFile,
     fetch::Sessions,
-    listener, open_files, random,
+    listener,
+    listeners::Listeners,
+    open_files,
+    port::{Advertised, Port},
+    proposals::Proposals,
+    random,
     shared::Shared,
     topics::{Topics, TopicsError},
     unknown_topics::UnknownTopics,
@@ -38,10 +41,16 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 const SMALL_REQUEST_BUDGET_BYTES: usize = 8 << 20;
 /// Bytes of small answers that are held at once while the memory for answers is gone.
 const SMALL_RESPONSE_BUDGET_BYTES: usize = 4 << 20;
-/// What the system may hold of answers for one connection, which is memory of ours too (`socket.send.buffer.bytes`).
-const SEND_BUFFER_BYTES: u32 = 256 << 10;
-/// Connections that may wait to be accepted.
-const BACKLOG: u32 = 1024;
+/// Bytes of small answers of all APIs but Fetch that are held at once.
+const PLAIN_RESPONSE_BUDGET_BYTES: usize = 8 << 20;
+/// Answers that grow with the cluster and are built at once.
+const BUILDERS: usize = 4;
+/// TLS handshakes at once.
+const HANDSHAKES_MAX: usize = 256;
+/// How often a listener that could not be opened is tried again.
+const LISTENER_RETRY: Duration = Duration::from_secs(2);
+/// Name of the listener of the broker's own configuration.
+const FIXED_LISTENER: &str = "internal";
 /// Reads of disk and object store that run at once.
 const BLOCKING_READS: usize = 8;
 /// Fetch sessions, and partitions in all of them together.
@@ -84,14 +93,17 @@ pub enum StartError {
 /// A running broker. Dropping it without [`Broker::shutdown`] is what a crash is: nothing acknowledged is lost.
 pub struct Broker {
     shared: Arc<Shared>,
-    address: SocketAddr,
-    listening: JoinHandle<()>,
+    desired: Arc<DesiredFile>,
+    /// Held for the whole of an application, so that an older state never comes after a newer one.
+    applying: tokio::sync::Mutex<()>,
+    address: Option<SocketAddr>,
     /// What recovery found when the log was opened.
     pub recovered: Recovered,
 }
 
 impl Broker {
-    /// Recovers the log from `config.folder`, loads topics and coordinators, and serves. Everything acknowledged before is there when it returns.
+    /// Recovers the log from `config.folder`, loads topics and coordinators, goes back to the desired state that was applied last, and serves.
+    /// Everything acknowledged before is there when it returns.
     ///
     /// # Errors
     /// See [`StartError`]; nothing is served then.
@@ -99,21 +111,48 @@ impl Broker {
     /// # Cancel safety
     /// Dropping the future stops nothing that has begun; the folder's lock is released when it ends by itself.
     pub async fn start(config: BrokerConfig, store: Arc<dyn ObjectStore>) -> Result<Self, StartError> {
-        let address = config.listen;
         open_files::raise_limit(config.connections_max);
-        let listener = listen(address).map_err(|source| StartError::Listen { address, source })?;
-        let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
+        let failed = |address| move |source| StartError::Listen { address, source };
+        let bound = config.listen.map(|address| listener::bind(address).map_err(failed(address))).transpose()?;
+        let address = bound.as_ref().zip(config.listen).map(|(bound, address)| bound.local_addr().map_err(failed(address))).transpose()?;
+        let advertised = config.advertised.clone();
+        let desired = Arc::new(DesiredFile::in_folder(&config.folder));
         let runtime = tokio::runtime::Handle::current();
-        let opening = tokio::task::spawn_blocking(move || open(config, address, store, &runtime));
+        let opening = tokio::task::spawn_blocking(move || open(config, store, &runtime));
         let (shared, recovered) = opening.await.map_err(|reason| StartError::Inside(reason.to_string()))??;
-        let listening = tokio::spawn(listener::run(listener, Arc::clone(&shared)));
-        Ok(Self { shared, address, listening, recovered })
+        if let Some((socket, address)) = bound.zip(address) {
+            let (host, port) = advertised.unwrap_or_else(|| (address.ip().to_string(), address.port()));
+            let port = Port::new(FIXED_LISTENER, Advertised { host, port }, None, shared.stop.child_token());
+            shared.listeners.serve_fixed(socket, Arc::new(port), &shared);
+        }
+        let broker = Self { shared, desired, applying: tokio::sync::Mutex::default(), address, recovered };
+        broker.resume().await?;
+        tokio::spawn(retry_listeners(Arc::downgrade(&broker.shared), broker.shared.stop.clone()));
+        Ok(broker)
     }
 
-    /// Where it listens.
+    /// Goes back to what was applied last.
+    async fn resume(&self) -> Result<(), StartError> {
+        let file = Arc::clone(&self.desired);
+        let loaded = tokio::task::spawn_blocking(move || file.load()).await.map_err(|reason| StartError::Inside(reason.to_string()))?;
+        match loaded {
+            Ok(Some(desired)) => self.apply(desired).await,
+            Ok(None) => Ok(()),
+            // Topics and data do not depend on it, and whoever made it makes it again.
+            Err(reason) => {
+                tracing::error!(%reason, "the desired state that was applied last is lost; listeners open when it is told anew");
+                Ok(())
+            }
+        }
+    }
+
+    /// Where it listens by its own configuration.
+    ///
+    /// # Panics
+    /// Where it listens only on what its desired state asks for.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.address.expect("it listens by its own configuration")
     }
 
     /// Kafka's cluster id.
@@ -122,20 +161,32 @@ impl Broker {
         self.shared.topics.cluster_id()
     }
 
-    /// Goes towards `desired`: topics are made, grown, configured, released. What cannot be done is in [`Broker::actual`].
+    /// Goes towards `desired`: topics are made, grown, configured, released; listeners opened and closed; clients that waited for that answered.
+    /// What cannot be done is in [`Broker::actual`]. The state is on the volume before anything of it is done.
     ///
     /// # Errors
     /// Where the volume does not take the change; applying again is safe.
     ///
     /// # Cancel safety
-    /// A dropped call goes on by itself.
+    /// What was begun is gone through or not; applying again is safe.
     pub async fn apply(&self, desired: DesiredBroker) -> Result<(), StartError> {
-        let shared = Arc::clone(&self.shared);
-        let applied = tokio::task::spawn_blocking(move || shared.topics.apply(&desired)).await;
-        let gone = applied.map_err(|reason| StartError::Inside(reason.to_string()))?;
-        let gone = gone.map_err(|error: TopicsError| StartError::Topics(error.to_string()))?;
+        let _applying = self.applying.lock().await;
+        let (shared, file) = (Arc::clone(&self.shared), Arc::clone(&self.desired));
+        let applying = tokio::task::spawn_blocking(move || {
+            if !file.keep(&desired, || shared.topics.is_news(desired.generation))? {
+                return Ok((Vec::new(), None));
+            }
+            let gone = shared.topics.apply(&desired)?;
+            Ok::<_, TopicsError>((gone, Some(desired)))
+        });
+        let applied = applying.await.map_err(|reason| StartError::Inside(reason.to_string()))?;
+        let (gone, desired) = applied.map_err(|error| StartError::Topics(error.to_string()))?;
         if !gone.is_empty() {
             self.shared.groups.act(move |groups| groups.on_topics_deleted(&gone));
+        }
+        if let Some(desired) = desired {
+            self.shared.proposals.follow(&self.shared.topics, &desired);
+            self.shared.listeners.follow(desired.listeners, &self.shared).await;
         }
         Ok(())
     }
@@ -146,11 +197,30 @@ impl Broker {
         actual::of(&self.shared)
     }
 
+    /// Another number whenever something changed that somebody acts on; cheaper than [`Broker::actual`], which says what.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        actual::revision(&self.shared)
+    }
+
+    /// What was counted since it started.
+    #[must_use]
+    pub fn counted(&self) -> Counted {
+        let free = self.shared.connections.available_permits();
+        Counted { connections_open: (self.shared.config.connections_max - free) as u64, ..self.shared.counters.read() }
+    }
+
+    /// What the log says of itself.
+    #[must_use]
+    pub fn log_stats(&self) -> log::Stats {
+        self.shared.log.stats()
+    }
+
     /// Stops accepting, answers what was begun, flushes the log and saves its checkpoint.
     pub async fn shutdown(self) {
         self.shared.stop.cancel();
         // Connections end by themselves once what they began is answered; one whose peer takes no answers is not waited for.
-        let _ = tokio::time::timeout(STOP_PATIENCE, self.listening).await;
+        let _ = tokio::time::timeout(STOP_PATIENCE, self.shared.listeners.ended()).await;
         let log = self.shared.log.clone();
         let tasks = self.shared.tasks.clone();
         // With the last handle the coordinators' tasks end, and with them the last use of the log: its folder is free on return.
@@ -161,20 +231,17 @@ impl Broker {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // So that a restart need not wait for connections of the last run to be forgotten.
-    socket.set_reuseaddr(true)?;
-    // Accepted sockets inherit it.
-    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+/// Tries now and then what could not be opened: a port may become free, certificates may be mounted.
+async fn retry_listeners(shared: Weak<Shared>, stop: CancellationToken) {
+    while tokio::time::timeout(LISTENER_RETRY, stop.cancelled()).await.is_err() {
+        let Some(shared) = shared.upgrade() else { return };
+        shared.listeners.retry(&shared).await;
+    }
 }
 
 /// The part of the start that waits for the disk.
 fn open(
     config: BrokerConfig,
-    address: SocketAddr,
     store: Arc<dyn ObjectStore>,
     runtime: &tokio::runtime::Handle,
 ) -> Result<(Arc<Shared>, Recovered), StartError> {
@@ -213,11 +280,10 @@ fn open(
     };
     let core = transactions::Transactions::new(transaction_config);
     let transactions = coordinator::start_transactions(core, log.clone(), writer, &tasks, runtime).map_err(failed)?;
-    let (host, port) = config.advertised.clone().unwrap_or_else(|| (address.ip().to_string(), address.port()));
     let first_session = i32::from_le_bytes(seed[4..8].try_into().expect("four bytes")) & 0x3fff_ffff;
+    let incarnation = log.incarnation();
     let shared = Shared {
-        host,
-        port,
+        listeners: Listeners::default(),
         log,
         topics,
         groups,
@@ -228,6 +294,12 @@ fn open(
         small_requests: Budget::new(SMALL_REQUEST_BUDGET_BYTES),
         responses: Budget::new(config.response_budget_bytes),
         small_responses: Budget::new(SMALL_RESPONSE_BUDGET_BYTES),
+        plain_responses: Budget::new(PLAIN_RESPONSE_BUDGET_BYTES),
+        builders: Semaphore::new(BUILDERS),
+        connections: Arc::new(Semaphore::new(config.connections_max)),
+        handshakes: Semaphore::new(HANDSHAKES_MAX),
+        counters: Counters::default(),
+        proposals: Arc::new(Proposals::new(incarnation)),
         blocking_reads: Semaphore::new(BLOCKING_READS),
         unknown_topics: UnknownTopics::default(),
         tasks,

@@ -40,7 +40,7 @@ impl Taken {
     }
 }
 
-/// Someone who waits for a share; says so while it lives.
+/// Someone who waits; says so while it lives.
 struct Starving<'a>(&'a AtomicUsize);
 
 impl Drop for Starving<'_> {
@@ -62,6 +62,10 @@ impl Budget {
     pub(crate) async fn take(&self, bytes: usize) -> Taken {
         let units = bytes.div_ceil(UNIT_BYTES).clamp(1, self.units_total);
         let units = u32::try_from(units).unwrap_or(u32::MAX);
+        if let Ok(permit) = Arc::clone(&self.units).try_acquire_many_owned(units) {
+            return Taken { permit };
+        }
+        let _starving = self.starve();
         let permit = Arc::clone(&self.units).acquire_many_owned(units).await.expect("the budget is never closed");
         Taken { permit }
     }
@@ -80,14 +84,17 @@ impl Budget {
     /// # Cancel safety
     /// A dropped wait has taken nothing.
     pub(crate) async fn wait_for_share(&self, wanted: usize) -> (usize, Taken) {
-        self.starving.fetch_add(1, Ordering::Relaxed);
-        let _starving = Starving(&self.starving);
         let (_, worth) = self.wanted(wanted);
         let taken = self.take(worth * UNIT_BYTES).await;
         (wanted.min(worth * UNIT_BYTES), taken)
     }
 
-    /// Whether anybody waits for a share.
+    fn starve(&self) -> Starving<'_> {
+        self.starving.fetch_add(1, Ordering::Relaxed);
+        Starving(&self.starving)
+    }
+
+    /// Whether anybody waits.
     pub(crate) fn is_short(&self) -> bool {
         self.starving.load(Ordering::Relaxed) > 0
     }

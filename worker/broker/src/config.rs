@@ -1,8 +1,20 @@
 //! What a broker is told when it starts.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use units::{BrokerId, DurationMs};
+
+/// What becomes of CreateTopics, CreatePartitions, IncrementalAlterConfigs and DeleteTopics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientChanges {
+    /// They come into force at once, and the broker's volume is their record.
+    Applied,
+    /// They are shown in [`control::ActualBroker::proposals`] and answered when a desired state brings them into force.
+    Proposed,
+}
 
 /// How one broker runs. [`BrokerConfig::new`] gives the defaults.
 #[derive(Clone, Debug)]
@@ -11,10 +23,17 @@ pub struct BrokerConfig {
     pub broker: BrokerId,
     /// Folder on its volume: the WAL and the catalogue of topics. One process at a time.
     pub folder: PathBuf,
-    /// Where it listens. Port 0 takes any free one; [`crate::Broker::address`] tells which.
-    pub listen: SocketAddr,
-    /// `host:port` that clients are told to connect to; `None`: the address it listens on.
+    /// Where it listens in plain text for as long as it runs. Port 0 takes any free one; [`crate::Broker::address`] tells which. `None`: only
+    /// on the listeners of its desired state.
+    pub listen: Option<SocketAddr>,
+    /// `host:port` that clients of `listen` are told to connect to; `None`: the address it listens on.
     pub advertised: Option<(String, u16)>,
+    /// Address on which the listeners of its desired state listen; `None`: all of the machine's.
+    pub listen_host: Option<IpAddr>,
+    /// Folder with a folder of certificates (see crate `tls`) for each listener that has TLS; `None`: none can have it.
+    pub tls_folder: Option<PathBuf>,
+    /// What becomes of clients' changes of topics. Default: applied.
+    pub client_changes: ClientChanges,
     /// Kafka's cluster id; `None`: made at the first start and kept.
     pub cluster_id: Option<String>,
     /// Whether the store is an object store of its own, which is shipped to all the time, or a folder on the volume, which is not.
@@ -22,10 +41,10 @@ pub struct BrokerConfig {
     /// The largest request that is read (`socket.request.max.bytes`). Default 100 MiB.
     pub request_bytes_max: usize,
     /// Bytes of requests that are held at once, all connections together; beyond, sockets are not read. Requests up to 16 KiB have
-    /// 8 MiB of their own. Default 24 MiB.
+    /// 8 MiB of their own. What is not a Produce counts for what it may be decoded into, too. Default 24 MiB.
     pub request_budget_bytes: usize,
     /// Bytes of answers that are held at once, all connections together; beyond, fetches get less, and then wait.
-    /// Answers up to 16 KiB have 4 MiB of their own then. Default 32 MiB.
+    /// Answers up to 16 KiB have memory of their own: 4 MiB those of Fetch then, 8 MiB the others always. Default 32 MiB.
     pub response_budget_bytes: usize,
     /// Connections that are served at once. Default 4096.
     pub connections_max: usize,
@@ -44,8 +63,11 @@ impl BrokerConfig {
         Self {
             broker,
             folder: folder.into(),
-            listen,
+            listen: Some(listen),
             advertised: None,
+            listen_host: None,
+            tls_folder: None,
+            client_changes: ClientChanges::Applied,
             cluster_id: None,
             ships_continuously: false,
             request_bytes_max: 100 << 20,

@@ -11,7 +11,10 @@ use crate::{
     BrokerConfig,
     budget::Budget,
     coordinator::{Groups, Transactions},
+    counters::Counters,
     fetch::Sessions,
+    listeners::Listeners,
+    proposals::Proposals,
     topics::Topics,
     unknown_topics::UnknownTopics,
     waiters::Waiters,
@@ -20,8 +23,7 @@ use crate::{
 /// One per broker, behind an `Arc`.
 pub(crate) struct Shared {
     pub(crate) config: BrokerConfig,
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    pub(crate) listeners: Listeners,
     pub(crate) log: Log,
     pub(crate) topics: Arc<Topics>,
     pub(crate) groups: Groups,
@@ -32,6 +34,16 @@ pub(crate) struct Shared {
     pub(crate) small_requests: Budget,
     pub(crate) responses: Budget,
     pub(crate) small_responses: Budget,
+    /// Small answers of all APIs but Fetch.
+    pub(crate) plain_responses: Budget,
+    /// Answers that grow with what the cluster has: few are built at a time, since their size is known only then.
+    pub(crate) builders: Semaphore,
+    /// Connections of all ports.
+    pub(crate) connections: Arc<Semaphore>,
+    /// TLS handshakes under way.
+    pub(crate) handshakes: Semaphore,
+    pub(crate) counters: Counters,
+    pub(crate) proposals: Arc<Proposals>,
     /// Reads that go to the disk or the object store: few at a time, so that cold readers do not crowd out the rest.
     pub(crate) blocking_reads: Semaphore,
     pub(crate) unknown_topics: UnknownTopics,

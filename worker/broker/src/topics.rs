@@ -3,7 +3,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use control::{DesiredBroker, TopicProblem, TopicReason};
@@ -11,7 +14,7 @@ use log::{Log, TopicPartitionId};
 use units::{Offset, TopicName};
 
 use crate::{
-    catalogue::{Catalogue, CatalogueFile, Change, ChangeError, FileError, Topic, apply, reconcile},
+    catalogue::{Catalogue, CatalogueFile, Change, ChangeError, FileError, Topic, apply, propose, reconcile},
     coordinator::is_coordinators,
     random,
 };
@@ -26,6 +29,7 @@ pub(crate) struct Topics {
     changing: Mutex<Changing>,
     /// Where each partition's log ended when this incarnation began, or when it was made.
     ends_at_start: Mutex<HashMap<TopicPartitionId, Offset>>,
+    revision: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +37,8 @@ struct Changing {
     /// The highest desired generation that was gone through.
     generation: u64,
     auto_create: bool,
+    /// Declared topics that clients may change, by proposals.
+    client_topics: BTreeSet<TopicName>,
     problems: BTreeMap<TopicName, TopicProblem>,
 }
 
@@ -69,6 +75,7 @@ impl Topics {
             current: RwLock::new(Arc::new(Catalogue::default())),
             changing: Mutex::new(Changing { generation, ..Changing::default() }),
             ends_at_start: Mutex::new(HashMap::new()),
+            revision: AtomicU64::new(0),
         };
         topics.bring_log_to(&catalogue)?;
         topics.publish(catalogue);
@@ -104,6 +111,13 @@ impl Topics {
         topic.all_partitions().filter_map(grown).sum()
     }
 
+    /// The catalogue, once it is known that a client may ask for `change` and that it could come into force; what it would be then.
+    pub(crate) fn propose(&self, change: &Change) -> Result<(Arc<Catalogue>, Catalogue), ChangeError> {
+        let now = self.now();
+        let next = propose(&now, change, &self.changing().client_topics, random::topic_id())?;
+        Ok((now, next))
+    }
+
     /// Does what a client asks for; in force and durable on return, unless `validate_only`. Blocks.
     pub(crate) fn change(&self, change: &Change, validate_only: bool) -> Result<Arc<Catalogue>, TopicsError> {
         let changing = self.changing();
@@ -114,6 +128,16 @@ impl Topics {
         self.file.save(&self.cluster_id, changing.generation, &next)?;
         self.bring_log_to(&next)?;
         Ok(self.publish(next))
+    }
+
+    /// Whether a desired state of this generation is not older than the newest that was gone through.
+    pub(crate) fn is_news(&self, generation: u64) -> bool {
+        generation >= self.changing().generation
+    }
+
+    /// Another number whenever the topics or what could not be brought about change.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Relaxed)
     }
 
     /// Goes towards a desired state, and gives the topics that went; an older state than the newest seen is ignored. Blocks.
@@ -128,6 +152,7 @@ impl Topics {
         self.file.save(&self.cluster_id, desired.generation, &next)?;
         changing.generation = desired.generation;
         changing.auto_create = desired.auto_create_topics;
+        changing.client_topics = desired.client_topics.clone();
         changing.problems = problems.into_iter().collect();
         let brought = self.bring_log_to(&next);
         self.publish(next);
@@ -165,6 +190,7 @@ impl Topics {
 
     fn publish(&self, catalogue: Catalogue) -> Arc<Catalogue> {
         let next = Arc::new(catalogue);
+        self.revision.fetch_add(1, Ordering::Relaxed);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&next);
         next
     }

@@ -21,10 +21,7 @@ impl UnknownTopics {
     /// Notes that a client asked for `name`.
     pub(crate) fn asked(&self, name: &str) {
         if self.is_due(name, Instant::now()) {
-            tracing::warn!(
-                topic = name,
-                "a client asks for topic {name:?}, which does not exist; declare it: kind Topic, metadata.name {name}"
-            );
+            tracing::warn!(topic = name, "a client asks for topic {name:?}, which does not exist; {}", declaration(name));
         }
     }
 
@@ -46,9 +43,40 @@ impl UnknownTopics {
     }
 }
 
+/// How to declare a topic of this name, in words. Kubernetes takes fewer names than Kafka.
+fn declaration(name: &str) -> String {
+    if units::TopicName::new(name).is_err() {
+        return "and no topic can have that name".into();
+    }
+    let taken: String = name.chars().map(|letter| if letter == '_' { '-' } else { letter.to_ascii_lowercase() }).collect();
+    let is_edge = |letter: char| !letter.is_ascii_alphanumeric();
+    let parts: Vec<&str> = taken.split('.').map(|part| part.trim_matches(is_edge)).filter(|part| !part.is_empty()).collect();
+    let object = parts.join(".");
+    match object.as_str() {
+        "" => format!("declare it: kind Topic, spec.topicName {name}, metadata.name as you like"),
+        same if same == name => format!("declare it: kind Topic, metadata.name {name}"),
+        other => format!("declare it: kind Topic, metadata.name {other}, spec.topicName {name}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_that_is_suggested_is_one_that_kubernetes_takes() {
+        for (topic, words) in [
+            ("orders", "metadata.name orders"),
+            ("shop.orders-2", "metadata.name shop.orders-2"),
+            ("My_Orders", "metadata.name my-orders, spec.topicName My_Orders"),
+            ("_private.", "metadata.name private, spec.topicName _private."),
+            ("a.-b..c", "metadata.name a.b.c, spec.topicName a.-b..c"),
+            ("__", "spec.topicName __, metadata.name as you like"),
+            ("no/name", "no topic can have that name"),
+        ] {
+            assert!(declaration(topic).ends_with(words), "{topic}: {}", declaration(topic));
+        }
+    }
 
     #[test]
     fn a_name_is_said_once_a_minute() {

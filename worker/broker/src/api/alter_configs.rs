@@ -1,11 +1,14 @@
 //! AlterConfigs (33) and IncrementalAlterConfigs (44), of topics that belong to no manifest.
 
+use std::time::Duration;
+
 use units::TopicName;
 use wire::{
     AlterConfigsRequest, AlterConfigsResponse, ErrorCode, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, Str,
     alter_configs as a, incremental_alter_configs as i,
 };
 
+use super::create_topics::{self, each};
 use crate::{catalogue::Change, dispatch::Call};
 
 /// `resource_type` of a topic.
@@ -14,36 +17,43 @@ pub(crate) const TOPIC: i8 = 2;
 const SET: i8 = 0;
 const DELETE: i8 = 1;
 
+/// How long the operator is waited for: the request does not say, and clients give up after 30 s.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 type Refused = (ErrorCode, Str);
 
 pub(crate) async fn answer(call: Call, request: AlterConfigsRequest) -> AlterConfigsResponse {
-    let mut responses = Vec::with_capacity(request.resources.len());
-    for resource in request.resources {
+    let patience = (!request.validate_only).then_some(PATIENCE);
+    let call = &call;
+    let one = |resource: a::AlterConfigsResource| async move {
         let config = resource.configs.iter().map(|entry| (entry.name.to_string(), entry.value.as_deref().map(String::from))).collect();
         let altered = match topic(resource.resource_type, &resource.resource_name) {
-            Ok(name) => alter(&call, Change::Reconfigure { name, config }, request.validate_only).await,
+            Ok(name) => alter(call, Change::Reconfigure { name, config }, patience).await,
             Err(refused) => Err(refused),
         };
         let (error_code, error_message) = coded(altered);
         let (resource_type, resource_name) = (resource.resource_type, resource.resource_name);
-        responses.push(a::AlterConfigsResourceResponse { error_code, error_message, resource_type, resource_name });
-    }
+        a::AlterConfigsResourceResponse { error_code, error_message, resource_type, resource_name }
+    };
+    let responses = each(call, request.resources, one).await;
     AlterConfigsResponse { responses, ..AlterConfigsResponse::default() }
 }
 
 pub(crate) async fn answer_incremental(call: Call, request: IncrementalAlterConfigsRequest) -> IncrementalAlterConfigsResponse {
-    let mut responses = Vec::with_capacity(request.resources.len());
-    for resource in request.resources {
+    let patience = (!request.validate_only).then_some(PATIENCE);
+    let call = &call;
+    let one = |resource: i::AlterConfigsResource| async move {
         let change = topic(resource.resource_type, &resource.resource_name)
             .and_then(|name| Ok(Change::Configure { name, config: changes(&resource.configs)? }));
         let altered = match change {
-            Ok(change) => alter(&call, change, request.validate_only).await,
+            Ok(change) => alter(call, change, patience).await,
             Err(refused) => Err(refused),
         };
         let (error_code, error_message) = coded(altered);
         let (resource_type, resource_name) = (resource.resource_type, resource.resource_name);
-        responses.push(i::AlterConfigsResourceResponse { error_code, error_message, resource_type, resource_name });
-    }
+        i::AlterConfigsResourceResponse { error_code, error_message, resource_type, resource_name }
+    };
+    let responses = each(call, request.resources, one).await;
     IncrementalAlterConfigsResponse { responses, ..IncrementalAlterConfigsResponse::default() }
 }
 
@@ -72,8 +82,8 @@ fn topic(resource_type: i8, name: &str) -> Result<TopicName, Refused> {
     TopicName::new(name).map_err(|reason| (ErrorCode::InvalidTopicException, Str::from(reason.to_string())))
 }
 
-async fn alter(call: &Call, change: Change, validate_only: bool) -> Result<(), Refused> {
-    super::create_topics::change(call, change, validate_only).await.map(|_| ())
+async fn alter(call: &Call, change: Change, patience: Option<Duration>) -> Result<(), Refused> {
+    create_topics::change(call, change, patience).await.map(|_| ())
 }
 
 fn coded(altered: Result<(), Refused>) -> (ErrorCode, Option<Str>) {

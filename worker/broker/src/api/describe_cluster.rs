@@ -12,14 +12,15 @@ pub(crate) async fn answer(call: Call, request: DescribeClusterRequest) -> Descr
     if request.endpoint_type != BROKERS {
         return DescribeClusterResponse { error_code: ErrorCode::UnsupportedEndpointType, ..DescribeClusterResponse::default() };
     }
-    let host = Str::from(shared.host.as_str());
+    let advertised = call.advertised();
+    let host = Str::from(advertised.host.as_str());
     DescribeClusterResponse {
         cluster_id: Str::from(shared.topics.cluster_id()),
         controller_id: shared.broker(),
         brokers: vec![d::DescribeClusterBroker {
             broker_id: shared.broker(),
             host,
-            port: i32::from(shared.port),
+            port: i32::from(advertised.port),
             rack: None,
             is_fenced: false,
         }],

@@ -20,7 +20,12 @@ pub(crate) async fn answer(call: Call, request: DescribeLogDirsRequest) -> Descr
         partitions: partitions.into_iter().filter_map(|partition| size(topic, partition)).collect(),
     };
     let topics = match request.topics {
-        None => catalogue.topics().map(|topic| all(topic, (0..topic.partitions).map(PartitionId).collect())).collect(),
+        // A Pipeline's inside is shown only to those who know its name.
+        None => catalogue
+            .topics()
+            .filter(|topic| !topic.internal)
+            .map(|topic| all(topic, (0..topic.partitions).map(PartitionId).collect()))
+            .collect(),
         Some(wanted) => wanted.into_iter().filter_map(|wanted| Some(all(catalogue.get(&wanted.topic)?, wanted.partitions))).collect(),
     };
     let stats = shared.log.stats();

@@ -49,6 +49,7 @@ async fn answer(call: &Call, request: FetchRequest) -> (FetchResponse, Option<Ta
     let (polled, taken) = poll(shared, partitions, limits).await;
     let mut response = FetchResponse { session_id, responses: illegal, ..FetchResponse::default() };
     for polled in polled {
+        shared.counters.fetched_bytes.add(polled.result.as_ref().map_or(0, |fetched| fetched.bytes as u64));
         let (has_data, told) = told(&polled);
         let mut sessions = shared.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let is_news = has_data || told.is_none() || sessions.told(session_id, &polled.key) != told;

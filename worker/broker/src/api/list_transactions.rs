@@ -22,7 +22,9 @@ pub(crate) async fn answer(call: Call, request: ListTransactionsRequest) -> List
         let state = known.is_empty() && unknown.is_empty() || known.iter().any(|filter| **filter == *listing.state.name());
         let producer = request.producer_id_filters.is_empty() || request.producer_id_filters.contains(&listing.producer.id);
         let age = request.duration_filter < 0 || listing.open_for.is_some_and(|open_for| open_for.0 >= request.duration_filter);
-        state && producer && age
+        // A Pipeline's inside is shown only to those who ask for its producer.
+        let is_shown = !listing.transactional_id.as_str().starts_with("_sw.") || !request.producer_id_filters.is_empty();
+        state && producer && age && is_shown
     };
     let looked = call.shared.transactions.read(|transactions: &Transactions| transactions.list(clock::now())).await;
     let listed = match looked {

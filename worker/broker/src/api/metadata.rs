@@ -3,10 +3,16 @@
 use units::{PartitionId, TopicId, TopicName};
 use wire::{ErrorCode, MetadataRequest, MetadataResponse, Str, metadata as m};
 
+use std::time::Duration;
+
 use crate::{
     catalogue::{Change, Topic},
+    config::ClientChanges,
     dispatch::Call,
 };
+
+/// How long a topic that was asked for by its name alone is proposed to the operator.
+const PROPOSED_FOR: Duration = Duration::from_secs(30);
 
 pub(crate) async fn answer(call: Call, request: MetadataRequest) -> MetadataResponse {
     let shared = &call.shared;
@@ -21,10 +27,11 @@ pub(crate) async fn answer(call: Call, request: MetadataRequest) -> MetadataResp
         }
         described
     };
+    let advertised = call.advertised();
     let broker = m::MetadataResponseBroker {
         node_id: shared.broker(),
-        host: Str::from(shared.host.as_str()),
-        port: i32::from(shared.port),
+        host: Str::from(advertised.host.as_str()),
+        port: i32::from(advertised.port),
         rack: None,
     };
     MetadataResponse {
@@ -59,7 +66,12 @@ async fn one(call: &Call, wanted: m::MetadataRequestTopic, may_create: bool) -> 
 
 async fn create(call: &Call, name: TopicName) -> Result<m::MetadataResponseTopic, ErrorCode> {
     let change = Change::Create { name: name.clone(), partitions: call.shared.config.default_partitions, config: Vec::new() };
-    match super::create_topics::change(call, change, false).await {
+    if call.shared.config.client_changes == ClientChanges::Proposed {
+        // Clients ask again on their own until it is there: they are not to wait here, where many others do.
+        call.shared.proposals.ask_for_later(&call.shared.topics, change, &call.client_id, PROPOSED_FOR);
+        return Err(ErrorCode::UnknownTopicOrPartition);
+    }
+    match super::create_topics::change(call, change, Some(Duration::ZERO)).await {
         // Somebody else may have been faster: then it exists all the same.
         Ok(_) | Err((ErrorCode::TopicAlreadyExists, _)) => {}
         Err((code, _)) => return Err(code),

@@ -16,7 +16,7 @@ use super::verification::{Needed, Word};
 use crate::{
     catalogue::Topic,
     clock,
-    dispatch::{Begun, Call, decode},
+    dispatch::{self, Begun, Call, decode},
     errors,
 };
 
@@ -66,6 +66,7 @@ pub(crate) fn begin(call: Call, gates: &mut Gates, decoder: &mut Decoder) -> Res
     let request = decode::<ProduceRequest>(decoder, call.version)?;
     let acks = request.acks;
     let (version, correlation_id) = (call.version, call.correlation_id);
+    let shared = Arc::clone(&call.shared);
     let transactional_id = request.transactional_id.as_deref().map(TransactionalId::from);
     let word = Arc::new(Word::new(call, transactional_id));
     let slots: Vec<_> = request.topic_data.into_iter().map(|topic| place_topic(&word, gates, acks, topic)).collect();
@@ -85,7 +86,9 @@ pub(crate) fn begin(call: Call, gates: &mut Gates, decoder: &mut Decoder) -> Res
     if acks != 0 {
         return Ok(Begun::Answer(Box::pin(async move {
             let response = finish.await;
-            wire::encode_response(&response, version, correlation_id).map(|answer| (answer, None)).map_err(|reason| reason.to_string())
+            let answer = wire::encode_response(&response, version, correlation_id).map_err(|reason| reason.to_string())?;
+            let charged = dispatch::charge(&shared, &answer).await;
+            Ok((answer, Some(charged)))
         })));
     }
     // Nobody hears of an error with acks=0: closing the connection makes the client look again (Kafka does the same).

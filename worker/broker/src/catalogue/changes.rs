@@ -1,6 +1,6 @@
 //! Changes of the catalogue, decided: from a client's request, or towards a desired state. Pure; the shell saves the result and tells the log.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use control::{DesiredBroker, DesiredTopic, ObjectRef, Owner, Release, Retention, TopicProblem, TopicReason};
 use units::{DurationMs, TopicId, TopicName};
@@ -61,6 +61,35 @@ pub(crate) enum ChangeError {
     /// INVALID_CONFIG.
     #[error("{0}")]
     Config(String),
+}
+
+impl Change {
+    /// The topic that it is about.
+    pub(crate) fn topic(&self) -> &TopicName {
+        match self {
+            Self::Create { name, .. }
+            | Self::Delete { name }
+            | Self::Grow { name, .. }
+            | Self::Configure { name, .. }
+            | Self::Reconfigure { name, .. } => name,
+        }
+    }
+}
+
+/// The catalogue as it would be after a client's `change`, where somebody else must bring it about: the same, but clients may change what was
+/// declared because a client had asked for it.
+pub(crate) fn propose(
+    catalogue: &Catalogue,
+    change: &Change,
+    client_topics: &BTreeSet<TopicName>,
+    new_id: TopicId,
+) -> Result<Catalogue, ChangeError> {
+    let name = change.topic();
+    let current = catalogue.get(name.as_str()).filter(|_| client_topics.contains(name));
+    let Some(current) = current else { return apply(catalogue, change, new_id) };
+    let mut open = catalogue.clone();
+    open.insert(Topic { owner: None, ..Topic::clone(current) });
+    apply(&open, change, new_id)
 }
 
 /// The catalogue after a client's `change`. `new_id` is the id that a new topic gets.

@@ -11,7 +11,7 @@ use log::TopicPartitionId;
 use serde::{Deserialize, Serialize};
 use units::{PartitionId, TopicId, TopicName};
 
-pub(crate) use changes::{Change, ChangeError, apply, reconcile};
+pub(crate) use changes::{Change, ChangeError, apply, propose, reconcile};
 pub(crate) use file::CatalogueFile;
 pub use file::FileError;
 pub(crate) use settings::{Known, Settings, described};

@@ -50,7 +50,9 @@ impl Served {
     fn open(&mut self) {
         let store = Arc::new(store::FolderStore::open(self.config.folder.join("objects")).expect("a folder store"));
         let broker = self.runtime.block_on(Broker::start(self.config.clone(), store)).expect("the broker starts");
-        self.address = broker.address();
+        if self.config.listen.is_some() {
+            self.address = broker.address();
+        }
         self.broker = Some(broker);
     }
 
@@ -59,6 +61,11 @@ impl Served {
         let broker = self.broker.take().expect("it runs");
         self.runtime.block_on(broker.shutdown());
         self.open();
+    }
+
+    /// The folder that it has to itself.
+    pub fn folder(&self) -> &std::path::Path {
+        self._folder.path()
     }
 
     pub fn apply(&self, desired: DesiredBroker) {

@@ -21,7 +21,9 @@
 mod groups;
 mod hostile;
 mod kit;
+mod listeners;
 mod memory;
+mod proposals;
 mod reading;
 mod topics;
 mod transactions;

@@ -142,4 +142,15 @@ fn a_pipelines_inside_is_shown_only_to_those_who_name_it() {
         peer.ask(&MetadataRequest { topics: None, ..Default::default() }).topics.into_iter().filter_map(|topic| topic.name).collect();
     assert_eq!(all.iter().map(|name| name.to_string()).collect::<Vec<_>>(), ["orders"]);
     assert_eq!(delete(&mut peer, "_sw.shop.totals.state").0, ErrorCode::InvalidTopicException);
+    let described = peer.ask(&wire::DescribeLogDirsRequest { topics: None });
+    assert_eq!(described.results[0].topics.iter().map(|topic| topic.name.to_string()).collect::<Vec<_>>(), ["orders"]);
+    // Its producers, too; who asks for one by its id is told.
+    let producer = peer.init_producer(Some("_sw.shop.totals.1c9e04d7-1-64.0")).producer_id;
+    peer.init_producer(Some("mine"));
+    let mut list = |request: wire::ListTransactionsRequest| {
+        peer.ask(&request).transaction_states.into_iter().map(|state| state.transactional_id.to_string()).collect::<Vec<_>>()
+    };
+    let all = wire::ListTransactionsRequest { duration_filter: -1, ..Default::default() };
+    assert_eq!(list(all.clone()), ["mine"]);
+    assert_eq!(list(wire::ListTransactionsRequest { producer_id_filters: vec![producer], ..all }).len(), 1);
 }
