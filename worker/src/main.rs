@@ -1,7 +1,12 @@
-//! The `streamwright` binary: `dev` runs a folder of manifests in one process, `status` shows how that goes.
+//! The `streamwright` binary: `dev` runs a folder of manifests in one process, `status` shows how that goes; `broker` and `pipeline` are what
+//! the operator runs in pods.
 
+mod broker;
 mod dev;
+mod pipeline;
+mod pod;
 mod show;
+mod stop;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -25,12 +30,18 @@ enum Command {
     Dev(dev::Arguments),
     /// Show topics and pipelines of a `streamwright dev`, from its data folder.
     Status(show::Arguments),
+    /// Run a broker, as the operator tells it: the process of a broker's pod.
+    Broker(pod::Arguments),
+    /// Run a pipeline's part, as the operator tells it: the process of a pipeline's pod.
+    Pipeline(pod::Arguments),
 }
 
 fn main() -> ExitCode {
     let outcome = match CommandLine::parse().command {
         Command::Dev(arguments) => dev::run(arguments),
         Command::Status(arguments) => show::run(&arguments),
+        Command::Broker(arguments) => broker::run(&arguments),
+        Command::Pipeline(arguments) => pipeline::run(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -11,6 +11,8 @@ use crate::Lanes;
 pub struct Environment {
     /// `host:port` of some brokers.
     pub bootstrap: Vec<String>,
+    /// TLS towards brokers; `None`: plain text.
+    pub tls: Option<tls::Client>,
     /// Where checkpoints are kept.
     pub store: Arc<dyn ObjectStore>,
     /// Where rows are computed.

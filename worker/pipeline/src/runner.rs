@@ -243,7 +243,8 @@ impl Supervisor {
         self.status.phase(Phase::Starting);
         let plan = catalog::plan(&desired)?;
         let id = desired.transactional_id(self.environment.ordinal);
-        let options = ClientOptions { retry_timeout: RETRY_TIMEOUT, ..ClientOptions::new(self.environment.bootstrap.clone(), id.as_str()) };
+        let options = ClientOptions::new(self.environment.bootstrap.clone(), id.as_str());
+        let options = ClientOptions { retry_timeout: RETRY_TIMEOUT, tls: self.environment.tls.clone(), ..options };
         let cluster = Cluster::connect(options).await.map_err(topics::not_ready)?;
         let found = topics::look(&Admin::new(cluster.clone()), &desired, &plan).await?;
         let internal = |error: String| PipelineProblem { reason: PipelineReason::Internal, message: error };

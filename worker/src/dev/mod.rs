@@ -9,7 +9,7 @@
 //! [`house::House::settle`] is the loop's body, about once a second and after every change. What it decides is durable before it is done.
 
 mod accepted;
-mod arguments;
+pub(crate) mod arguments;
 mod check;
 mod figures;
 mod findings;
@@ -30,7 +30,6 @@ mod port;
 mod rates;
 mod screen;
 pub(crate) mod status;
-mod stop;
 pub(crate) mod table;
 pub(crate) mod terminal;
 mod uid;
@@ -41,6 +40,8 @@ pub(crate) use arguments::Arguments;
 use anyhow::Context;
 use std::{convert::Infallible, io::Write, process::ExitCode, time::Duration};
 use tokio::time::{MissedTickBehavior, interval};
+
+use crate::stop;
 
 use self::{
     folder::DataFolder,

@@ -27,7 +27,7 @@ struct Running {
 impl Pipelines {
     /// None yet; they will find the broker at `address` and keep their checkpoints in `store`.
     pub(crate) fn new(address: SocketAddr, store: Arc<dyn ObjectStore>) -> Self {
-        let environment = Environment { bootstrap: vec![address.to_string()], store, lanes: Lanes::default(), ordinal: 0 };
+        let environment = Environment { bootstrap: vec![address.to_string()], tls: None, store, lanes: Lanes::default(), ordinal: 0 };
         Self { environment, running: BTreeMap::new(), stopped: BTreeMap::new() }
     }
 

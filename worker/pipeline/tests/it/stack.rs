@@ -120,7 +120,7 @@ impl Stack {
 
     /// Runs it with checkpoints in another store than the broker's.
     pub fn run_with(&self, desired: &DesiredPipeline, store: Arc<dyn ObjectStore>) -> Handle {
-        let environment = Environment { bootstrap: vec![self.bootstrap()], store, lanes: self.lanes.clone(), ordinal: 0 };
+        let environment = Environment { bootstrap: vec![self.bootstrap()], tls: None, store, lanes: self.lanes.clone(), ordinal: 0 };
         Runner::start(desired.clone(), environment)
     }
 
