@@ -120,7 +120,7 @@ fn encode_partition(bytes: &mut Vec<u8>, id: TopicPartitionId, partition: &Parti
     bytes.extend_from_slice(&partition.object_bytes().to_le_bytes());
     encode_epochs(bytes, &partition.epochs);
     encode_aborted(bytes, partition.transactions.all_aborted());
-    encode_producers(bytes, &partition.producers, Offset(i64::MAX));
+    encode_producers(bytes, &partition.producers);
 }
 
 fn decode_partition(fields: &mut Fields<'_>) -> Result<(TopicPartitionId, Partition), Malformed> {
@@ -132,16 +132,9 @@ fn decode_partition(fields: &mut Fields<'_>) -> Result<(TopicPartitionId, Partit
     }
     let object_bytes_saved = fields.u64()?;
     let epochs = decode_epochs(fields)?;
-    let mut transactions = Transactions::default();
-    for aborted in decode_aborted(fields)? {
-        transactions.remember_aborted(aborted);
-    }
+    let aborted = decode_aborted(fields)?;
     let producers = decode_producers(fields)?;
-    for (producer_id, producer) in producers.iter() {
-        if let Some(first) = producer.transaction_start {
-            transactions.begin(producer_id, first);
-        }
-    }
+    let transactions = Transactions::of(aborted, &producers);
     let partition = Partition {
         log_start,
         log_start_next: log_start,
@@ -178,19 +171,16 @@ pub(crate) fn decode_aborted(fields: &mut Fields<'_>) -> Result<Vec<AbortedTrans
     (0..count).map(|_| one()).collect()
 }
 
-/// Producers as far as batches below `end` tell of them.
-pub(crate) fn encode_producers(bytes: &mut Vec<u8>, producers: &Producers, end: Offset) {
+pub(crate) fn encode_producers(bytes: &mut Vec<u8>, producers: &Producers) {
     bytes.extend_from_slice(&codec::length(producers.len()).to_le_bytes());
     for (id, producer) in producers.iter() {
         bytes.extend_from_slice(&id.0.to_le_bytes());
         bytes.extend_from_slice(&producer.epoch.0.to_le_bytes());
         bytes.extend_from_slice(&producer.coordinator_epoch.to_le_bytes());
         bytes.extend_from_slice(&producer.last_timestamp.0.to_le_bytes());
-        let start = producer.transaction_start.filter(|start| *start < end);
-        bytes.extend_from_slice(&start.map_or(-1, |start| start.0).to_le_bytes());
-        let marks = || producer.marks().filter(|mark| mark.base < end);
-        bytes.push(u8::try_from(marks().count()).expect("five at most"));
-        for mark in marks() {
+        bytes.extend_from_slice(&producer.transaction_start.map_or(-1, |start| start.0).to_le_bytes());
+        bytes.push(u8::try_from(producer.marks().count()).expect("five at most"));
+        for mark in producer.marks() {
             bytes.extend_from_slice(&mark.first.0.to_le_bytes());
             bytes.extend_from_slice(&mark.last.0.to_le_bytes());
             bytes.extend_from_slice(&mark.base.0.to_le_bytes());

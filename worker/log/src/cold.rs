@@ -5,15 +5,17 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use store::{ObjectStore, StoreError};
-use units::Offset;
+use units::{Incarnation, Offset};
 
 use crate::{
-    Read, ReadError, TopicPartitionId, batch,
+    Read, ReadError, TopicPartitionId,
+    ahead::Ahead,
+    batch,
     engine::read::Budget,
     keys::Keys,
-    manifest::{Manifest, ObjectId, SegmentRef},
+    manifest::{Manifest, ObjectId, Owner, SegmentRef},
     segment::{self, SectionBatch},
     shipper::{self, ShipError},
 };
@@ -30,18 +32,42 @@ pub(crate) struct Cold {
     store: Arc<dyn ObjectStore>,
     keys: Keys,
     sections: Mutex<VecDeque<((ObjectId, TopicPartitionId), Section)>>,
+    /// Where something is read ahead.
+    ahead: Option<Ahead>,
 }
 
 impl Cold {
+    /// Reads exactly what it is asked for.
     pub(crate) fn new(store: Arc<dyn ObjectStore>, keys: Keys) -> Self {
-        Self { store, keys, sections: Mutex::new(VecDeque::new()) }
+        Self { store, keys, sections: Mutex::new(VecDeque::new()), ahead: None }
     }
 
-    /// The manifest of a partition that has one.
-    pub(crate) fn manifest(&self, id: TopicPartitionId) -> Result<Arc<Manifest>, ReadError> {
+    /// Reads ahead within `bytes_max` of memory.
+    pub(crate) fn reading_ahead(self, bytes_max: usize) -> Self {
+        let start = || Ahead::start(self.store.clone(), self.keys.clone(), bytes_max);
+        Self { ahead: (bytes_max > 0).then(start), ..self }
+    }
+
+    /// Bytes that were read ahead, in memory or on their way.
+    pub(crate) fn ahead_bytes(&self) -> u64 {
+        self.ahead.as_ref().map_or(0, Ahead::bytes)
+    }
+
+    /// The manifest of a partition that has one; with what earlier incarnations have put and not named, where `is_caught_up` is
+    /// false.
+    pub(crate) fn manifest(&self, id: TopicPartitionId, is_caught_up: bool) -> Result<Arc<Manifest>, ReadError> {
         let corrupt = |place: String| ReadError::Corrupt { partition: id, offset: Offset::ZERO, place };
-        match shipper::read_manifest(&*self.store, &self.keys, id) {
-            Ok(Some((manifest, _))) => Ok(Arc::new(manifest)),
+        let read = || {
+            let named = shipper::read_manifest(&*self.store, &self.keys, id)?.map(|(manifest, _)| manifest);
+            if is_caught_up {
+                return Ok(named);
+            }
+            let owner = Owner { broker: self.keys.broker(), incarnation: Incarnation(0) };
+            let parts = shipper::pending_parts(&*self.store, &self.keys, Incarnation(u32::MAX))?;
+            Ok(parts.over(id, named, || Manifest::new(owner)))
+        };
+        match read() {
+            Ok(Some(manifest)) => Ok(Arc::new(manifest)),
             Ok(None) => Err(corrupt(self.keys.manifest(id).to_string())),
             Err(ShipError::Store(source)) => Err(ReadError::Store { partition: id, source }),
             Err(_) => Err(corrupt(self.keys.manifest(id).to_string())),
@@ -60,6 +86,10 @@ impl Cold {
         end: Offset,
     ) -> Result<(Vec<Bytes>, Offset), ReadError> {
         let Some(segment) = manifest.segment_of(read.from).filter(|segment| segment.base <= read.from) else {
+            if read.from < manifest.log_start {
+                // Deleted, by a process that was this broker before: the log follows.
+                return Err(ReadError::OffsetOutOfRange { got: read.from, log_start: manifest.log_start, high_watermark: end });
+            }
             return Err(ReadError::Corrupt { partition: id, offset: read.from, place: self.keys.manifest(id).to_string() });
         };
         let section = self.section(id, segment)?;
@@ -76,16 +106,21 @@ impl Cold {
         }
         let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Ok((Vec::new(), read.from)) };
         let range = segment.data_at + first.at..segment.data_at + last.at + u64::from(last.length);
-        let bytes = self.get(id, segment.object, range)?;
+        let blocks = match &self.ahead {
+            Some(ahead) if ahead.goes_on(id, read.from, last.end()) => {
+                let next = manifest.segment_of(segment.end);
+                ahead.read(segment, range, next).map_err(|source| ReadError::Store { partition: id, source })?
+            }
+            _ => vec![(range.start, self.get(id, segment.object, range)?)],
+        };
+        let mut found = Slices::default();
         for wanted in &wanted {
-            let from = usize::try_from(wanted.at - first.at).expect("bounded by one read");
-            let is_right =
-                |bytes: &[u8]| batch::BatchView::parse(bytes).is_ok_and(|view| view.base == wanted.base) && batch::is_intact(bytes);
-            if !bytes.get(from..from + wanted.length as usize).is_some_and(is_right) {
+            let bytes = found.add(&blocks, segment.data_at + wanted.at, wanted.length as usize);
+            if !batch::BatchView::parse(&bytes).is_ok_and(|view| view.base == wanted.base) || !batch::is_intact(&bytes) {
                 return Err(self.corrupt(id, segment.object, wanted.base));
             }
         }
-        Ok((vec![bytes], last.end()))
+        Ok((found.finish(), last.end()))
     }
 
     /// The batches of one partition in one segment.
@@ -117,4 +152,57 @@ impl Cold {
     fn corrupt(&self, partition: TopicPartitionId, object: ObjectId, offset: Offset) -> ReadError {
         ReadError::Corrupt { partition, offset, place: self.keys.segment(object).to_string() }
     }
+}
+
+/// Batches cut out of blocks: neighbours in one block make one slice, only one that lies across two is copied.
+#[derive(Default)]
+struct Slices {
+    done: Vec<Bytes>,
+    /// The block that the run lies in, and where in it the run begins and ends.
+    run: Option<(Bytes, usize, usize)>,
+}
+
+impl Slices {
+    /// Adds the `length` bytes at `at`, which `blocks` hold, and gives them.
+    fn add(&mut self, blocks: &[(u64, Bytes)], at: u64, length: usize) -> Bytes {
+        let index = blocks.partition_point(|(start, _)| *start <= at).saturating_sub(1);
+        let (start, block) = &blocks[index];
+        let from = usize::try_from(at - start).expect("within a block");
+        if from + length > block.len() {
+            self.end_run();
+            let copied = copy(&blocks[index..], from, length);
+            self.done.push(copied.clone());
+            return copied;
+        }
+        match &mut self.run {
+            Some((run, _, end)) if run.as_ptr() == block.as_ptr() && *end == from => *end += length,
+            _ => {
+                self.end_run();
+                self.run = Some((block.clone(), from, from + length));
+            }
+        }
+        block.slice(from..from + length)
+    }
+
+    fn end_run(&mut self) {
+        if let Some((block, from, end)) = self.run.take() {
+            self.done.push(block.slice(from..end));
+        }
+    }
+
+    fn finish(mut self) -> Vec<Bytes> {
+        self.end_run();
+        self.done
+    }
+}
+
+/// Bytes that lie across blocks which follow each other.
+fn copy(blocks: &[(u64, Bytes)], mut from: usize, length: usize) -> Bytes {
+    let mut copied = BytesMut::with_capacity(length);
+    for (_, block) in blocks {
+        let take = (length - copied.len()).min(block.len() - from);
+        copied.extend_from_slice(&block[from..from + take]);
+        from = 0;
+    }
+    copied.freeze()
 }

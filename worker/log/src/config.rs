@@ -21,6 +21,9 @@ pub struct LogConfig {
     /// WAL bytes at which appends wait for shipping to free files, as long as the store takes what is shipped. While it does
     /// not, the WAL goes on growing into the volume's free room. Default 2 GiB.
     pub wal_bytes_max: u64,
+    /// Batches that the index of the WAL lists, 32 bytes of memory each, above which shipping is asked for; at twice as many
+    /// appends wait for it, at four times they are refused as on a full volume. Default 524,288.
+    pub wal_entries_max: u64,
     /// WAL files kept ready ahead of need. Default 4.
     pub wal_spare_files: usize,
     /// A group closes at this many bytes. Default 2 MiB.
@@ -33,13 +36,30 @@ pub struct LogConfig {
     pub tail_bytes_max: usize,
     /// A mixed segment holds at most this many bytes of batches, or one WAL file. Default 16 MiB.
     pub segment_bytes_max: u64,
+    /// A partition's manifest is replaced once this many parts of segments are not named in it yet. Default 32.
+    pub manifest_parts_max: usize,
+    /// Or this many bytes. Default 4 MiB.
+    pub manifest_bytes_max: u64,
+    /// References that a manifest keeps itself; the oldest above move into objects of their own. Default 2048.
+    pub manifest_references_max: usize,
+    /// Small segments of a partition are merged into one of about this many bytes; 0 merges none. Default 8 MiB.
+    pub merge_bytes: u64,
+    /// So many at least make one: larger ones stay as they are. Default 8.
+    pub merge_pieces_min: u64,
+    /// Whether it is tried at each start that the store arbitrates between conditional puts, before anything is entrusted to it.
+    /// Default false, as a folder store needs no trial.
+    pub probe_store: bool,
+    /// How long a start with an intact volume waits for the store's word on which incarnation was the last. Default 3 s.
+    pub open_patience: Duration,
+    /// Memory for what readers of the store have read ahead. Default 24 MiB; 0 reads nothing ahead.
+    pub cold_bytes_max: usize,
     /// When batches leave for the object store. Default [`Ship::WhenAsked`], as a folder store wants it.
     pub ship: Ship,
     /// At least this often, while anything changes, the state that recovery starts from is saved. Default 5 s.
     pub checkpoint_interval: Duration,
     /// And after this many bytes of WAL, which bounds the scan at start. Default 256 MiB.
     pub checkpoint_bytes: u64,
-    /// Free bytes of the volume that WAL files leave for objects and checkpoints. Default 256 MiB.
+    /// Free bytes of the volume that WAL files leave for objects and checkpoints; at most an eighth of the volume. Default 256 MiB.
     pub disk_reserve_bytes: u64,
     /// How often retention is looked at. Default 30 s.
     pub retention_interval: Duration,
@@ -84,12 +104,21 @@ impl LogConfig {
             wal_file_bytes: 16 << 20,
             wal_target_bytes: 1 << 30,
             wal_bytes_max: 2 << 30,
+            wal_entries_max: 512 << 10,
             wal_spare_files: 4,
             group_bytes_max: 2 << 20,
             linger_max: Duration::from_millis(1),
             flushes_in_flight: 2,
             tail_bytes_max: 8 << 20,
             segment_bytes_max: 16 << 20,
+            manifest_parts_max: 32,
+            manifest_bytes_max: 4 << 20,
+            manifest_references_max: crate::chunk::LOOSE_MAX,
+            merge_bytes: 8 << 20,
+            merge_pieces_min: 8,
+            probe_store: false,
+            open_patience: Duration::from_secs(3),
+            cold_bytes_max: 24 << 20,
             ship: Ship::WhenAsked,
             checkpoint_interval: Duration::from_secs(5),
             checkpoint_bytes: 256 << 20,

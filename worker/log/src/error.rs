@@ -63,6 +63,15 @@ pub enum OpenError {
         /// What the volume knows.
         volume: u32,
     },
+    /// The volume is empty, and only the store can say whether it is all there is of this broker. Starting again once the store
+    /// answers is right.
+    #[error("the object store is needed for a start on an empty volume: {reason}")]
+    StoreNeeded {
+        /// How the store answers.
+        state: crate::StoreState,
+        /// What it said.
+        reason: String,
+    },
     /// A setting is out of its bounds.
     #[error("log setting {name} is {value}; {rule}")]
     Config {

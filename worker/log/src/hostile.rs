@@ -5,9 +5,11 @@ use units::{BrokerId, Incarnation};
 
 use crate::{
     batch::{BatchView, ControlMarker},
-    checkpoint, codec,
+    checkpoint, chunk, codec,
     manifest::{Manifest, ObjectId},
-    partition, segment,
+    partition,
+    roster::Roster,
+    segment,
     wal::{
         layout::{self, GroupHeader, Seal},
         recovery::decode_summary,
@@ -25,9 +27,18 @@ proptest! {
     #[test]
     fn decoders_answer_whatever_they_are_given(bytes in vec(any::<u8>(), 0..400)) {
         drop(checkpoint::decode(&framed(*b"SWCK", 2, &bytes)));
-        if let Ok(manifest) = Manifest::decode(&framed(*b"SWMF", 1, &bytes)) {
-            prop_assert!(manifest.segments.len() <= bytes.len());
+        for version in [1, 2] {
+            if let Ok(manifest) = Manifest::decode(&framed(*b"SWMF", version, &bytes)) {
+                prop_assert!(manifest.segments.len() + manifest.chunks.len() <= bytes.len());
+            }
         }
+        if let Ok(references) = chunk::decode(&codec::seal([b"SWMC", &bytes[..]].concat())) {
+            prop_assert!(references.len() <= bytes.len());
+        }
+        if let Ok(roster) = Roster::decode(&framed(*b"SWRO", 1, &bytes)) {
+            prop_assert!(roster.partitions.len() <= bytes.len());
+        }
+        drop(segment::decode_whole_section(&codec::seal(bytes.clone())));
         if let Ok(batches) = decode_summary(1, &framed(*b"SWIX", 1, &bytes)) {
             prop_assert!(batches.len() <= bytes.len());
         }

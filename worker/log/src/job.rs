@@ -36,6 +36,12 @@ impl fmt::Debug for ReadJob {
 }
 
 impl ReadJob {
+    /// Whether it asks the object store, which may take long: a broker runs such jobs apart from those that read its volume.
+    #[must_use]
+    pub fn is_cold(&self) -> bool {
+        matches!(self.place, Place::Cold(..))
+    }
+
     /// Does the I/O.
     ///
     /// # Errors
@@ -71,7 +77,8 @@ pub(crate) fn known_manifest(shared: &Shared, id: TopicPartitionId, known: Optio
     if let Some(manifest) = known {
         return Ok(manifest);
     }
-    let manifest = shared.cold.manifest(id)?;
+    let is_caught_up = shared.with(|engine| engine.shipping.is_caught_up());
+    let manifest = shared.cold.manifest(id, is_caught_up)?;
     shared.with(|engine| engine.learn_manifest(id, &manifest));
     Ok(manifest)
 }

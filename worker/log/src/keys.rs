@@ -65,6 +65,30 @@ impl Keys {
         self.key("brokers/", &self.broker.to_string(), "/epoch")
     }
 
+    /// `<hash>/<cluster>/brokers/<broker>/named/<name>`.
+    ///
+    /// # Panics
+    /// Where `name` cannot be part of a key: [`Keys::is_name`] says so before.
+    pub(crate) fn named(&self, name: &str) -> Key {
+        self.key("brokers/", &self.broker.to_string(), &format!("/named/{name}"))
+    }
+
+    /// What the keys of all named objects of this broker begin with.
+    pub(crate) fn all_named(&self) -> Prefix {
+        let any = self.named("a");
+        Prefix::new(&any.as_str()[..any.as_str().len() - 1]).expect("what a key begins with is a prefix")
+    }
+
+    /// Whether `name` can be that of a named object.
+    pub(crate) fn is_name(name: &str) -> bool {
+        !name.contains('/') && Key::new(name).is_ok()
+    }
+
+    /// Where it is tried whether the store arbitrates.
+    pub(crate) fn probe(&self) -> Key {
+        self.key("brokers/", &self.broker.to_string(), "/probe")
+    }
+
     /// `<hash>/<cluster>/topics/<topic id>/<partition>/manifest`.
     pub(crate) fn manifest(&self, partition: TopicPartitionId) -> Key {
         self.key("topics/", &format!("{}/{}", partition.topic, partition.partition), "/manifest")

@@ -4,9 +4,11 @@
 //! One WAL takes the batches of all partitions in groups; an idle partition costs memory only. The code that decides is
 //! synchronous and simulated with seeds; a few threads perform what it decides. There is no async runtime here.
 
+mod ahead;
 mod aligned;
 mod batch;
 mod checkpoint;
+mod chunk;
 mod codec;
 mod cold;
 mod config;
@@ -19,10 +21,13 @@ mod job;
 mod keys;
 mod log;
 mod manifest;
+mod merge;
 mod open;
 mod partition;
 mod request;
+mod restore;
 mod retention;
+mod roster;
 mod rules;
 mod segment;
 mod shell;
@@ -44,4 +49,4 @@ pub use request::{
     AbortedTransaction, Append, Appended, Done, EpochEnd, Fetched, Isolation, Marker, OpenTransaction, Origin, PartitionOffsets,
     ProducerState, Read, ReadOutcome, TimedOffset, TopicPartitionId, TransactionOutcome, Usage, Verification, VerificationGuard,
 };
-pub use stats::{Recovered, Stats, VolumeHealth};
+pub use stats::{Recovered, Stats, StoreState, VolumeHealth};

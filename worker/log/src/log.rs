@@ -1,10 +1,12 @@
 //! The handle that the broker holds.
 
 use std::{
-    sync::{Arc, mpsc},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    io,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use bytes::Bytes;
 use store::{ObjectStore, WriteIds};
 use units::{Incarnation, LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 
@@ -13,9 +15,10 @@ use crate::{
     PartitionError, PartitionOffsets, ProducerState, Read, ReadError, ReadJob, ReadOutcome, Recovered, Stats, TimedOffset,
     TopicPartitionId, Usage, Verification,
     cold::Cold,
-    engine::{Engine, Request, read::Found},
+    engine::{Engine, NAMED, Request, read::Found},
     job::Place,
-    open,
+    keys::Keys,
+    open, roster,
     rules::Rules,
     shell::Shared,
     times::{self, Wanted},
@@ -34,6 +37,8 @@ pub struct Log {
 struct Inner {
     shared: Arc<Shared>,
     incarnation: Incarnation,
+    /// Held while a named object changes, so that changes do not overtake each other on the volume.
+    naming: Mutex<()>,
 }
 
 impl Drop for Inner {
@@ -43,10 +48,12 @@ impl Drop for Inner {
 }
 
 impl Log {
-    /// Recovers what the volume holds, claims the next incarnation and starts the log's threads.
+    /// Recovers what the volume holds, counts the next incarnation and starts the log's threads. On an empty volume everything
+    /// that the store holds of this broker comes back first.
     ///
     /// # Errors
-    /// See [`OpenError`]. A store that cannot be reached is no error: the claim is made later, and shipping waits for it.
+    /// See [`OpenError`]. A store that cannot be reached is no error where the volume holds anything: the claim is made later, and
+    /// shipping waits for it.
     pub fn open(config: LogConfig, disk: Arc<dyn Disk>, store: Arc<dyn ObjectStore>) -> Result<(Self, Recovered), OpenError> {
         let write_ids = WriteIds::random();
         let begun = Instant::now();
@@ -54,11 +61,12 @@ impl Log {
         let wall = TimestampMs(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX));
         let opened = open::open(config, Rules::default(), &*disk, store.clone(), (write_ids, wall))?;
         let incarnation = opened.engine.incarnation;
-        let shared = Shared::start(opened.engine, opened.shipper, Cold::new(store, opened.keys), disk);
+        let cold = Cold::new(store, opened.keys).reading_ahead(opened.engine.config.cold_bytes_max);
+        let shared = Shared::start(opened.engine, opened.shipper, cold, disk);
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let report = Recovered { took_ms, ..opened.report };
         tracing::info!(%incarnation, partitions = report.partitions, groups = report.groups, took_ms, cut = report.cut, "log opened");
-        Ok((Self { inner: Arc::new(Inner { shared, incarnation }) }, report))
+        Ok((Self { inner: Arc::new(Inner { shared, incarnation, naming: Mutex::new(()) }) }, report))
     }
 
     /// Which start of the broker this is; also the leader epoch of all that it writes.
@@ -210,7 +218,36 @@ impl Log {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let (flush_p50_us, flush_p99_us) = self.shared().flush_percentiles();
-        Stats { flush_p50_us, flush_p99_us, ..self.shared().with(|engine| engine.stats()) }
+        let cold_bytes = self.shared().cold.ahead_bytes();
+        Stats { flush_p50_us, flush_p99_us, cold_bytes, ..self.shared().with(|engine| engine.stats()) }
+    }
+
+    /// Replaces the named object `name` of this broker: durable on the volume on return, and in the store before any batch that is
+    /// appended from now on, or within seconds. A broker that starts on an empty volume finds it again.
+    ///
+    /// # Errors
+    /// Where the volume does not take it; nothing has changed then.
+    ///
+    /// # Panics
+    /// Where `name` is not made of `A-Z a-z 0-9 - _ . =`, or is `partitions`, which is the log's own.
+    pub fn put_named(&self, name: &str, bytes: Bytes) -> io::Result<()> {
+        assert!(Keys::is_name(name) && name != roster::NAME, "{name} cannot name an object");
+        let _one = self.inner.naming.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared().disk().replace(&format!("{NAMED}/{name}"), &bytes)?;
+        self.shared().with(|engine| engine.put_named(name, bytes));
+        self.shared().wake();
+        Ok(())
+    }
+
+    /// A named object, as it was put last.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<Bytes> {
+        self.shared().with(|engine| engine.named(name))
+    }
+
+    /// How long objects that nothing names any more are kept, from now on.
+    pub fn set_object_grace(&self, grace: Duration) {
+        self.shared().with(|engine| engine.config.object_grace = grace);
     }
 
     /// Adds a listener.
@@ -228,10 +265,13 @@ impl Log {
             engine.ship_all();
             engine.ship_failures()
         });
-        shared.wait_until(|engine| engine.is_all_shipped() || engine.ship_failures() > failures);
+        shared.wait_until(|engine| {
+            engine.is_all_shipped() || engine.ship_failures() > failures || (engine.first_aside().is_some() && engine.are_others_shipped())
+        });
         shared.with(|engine| match engine.refusal() {
             _ if engine.is_all_shipped() => Ok(()),
             Some(error) => Err(error.to_string()),
+            None if engine.first_aside().is_some() => Err("what the store has of a partition is damaged; all others are shipped".into()),
             None => Err("the object store did not take it; shipping goes on by itself".into()),
         })
     }

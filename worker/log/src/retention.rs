@@ -69,6 +69,26 @@ pub(crate) fn is_local_exceeded(partition: &Partition, now: TimestampMs) -> bool
     config.local_time.is_some_and(too_old) || config.local_bytes.is_some_and(too_much)
 }
 
+/// Where the batches begin that the volume keeps for its readers: what lies before is older or more than local retention says,
+/// and a durable checkpoint knows that the store has it. `None` where nothing is to go.
+pub(crate) fn local_start(partition: &Partition, now: TimestampMs) -> Option<Offset> {
+    let config = &partition.config;
+    if config.local_time.is_none() && config.local_bytes.is_none() {
+        return None;
+    }
+    let mut excess = config.local_bytes.map_or(0, |bytes_max| partition.index.bytes().saturating_sub(bytes_max.0));
+    let mut start = None;
+    for entry in partition.index.iter().take_while(|entry| entry.end() <= partition.shipped_saved) {
+        let is_excess = excess >= u64::from(entry.length);
+        if !is_excess && !config.local_time.is_some_and(|age| is_older(entry.max_timestamp, age, now)) {
+            break;
+        }
+        excess = excess.saturating_sub(u64::from(entry.length));
+        start = Some(entry.end());
+    }
+    start
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +150,7 @@ mod tests {
             section_at: 0,
             section_bytes: 0,
             max_timestamp: TimestampMs(0),
+            has_aborted: false,
         });
         partition.manifest = Some(std::sync::Arc::new(manifest));
         assert_eq!(log_start(&partition, TimestampMs(0)), None);
@@ -160,5 +181,17 @@ mod tests {
         assert!(local(PartitionConfig { local_time: Some(Duration::from_secs(5)), ..PartitionConfig::default() }));
         assert!(local(PartitionConfig { local_bytes: Some(ByteCount(999)), ..PartitionConfig::default() }));
         assert!(!local(PartitionConfig { local_bytes: Some(ByteCount(1000)), ..PartitionConfig::default() }));
+    }
+
+    #[test]
+    fn local_copies_go_by_age_and_size_once_a_checkpoint_knows_that_the_store_has_them() {
+        let local = |config, shipped_saved| {
+            local_start(&Partition { shipped_saved: Offset(shipped_saved), ..partition(config) }, TimestampMs(8500))
+        };
+        let by_time = || PartitionConfig { local_time: Some(Duration::from_secs(5)), ..PartitionConfig::default() };
+        let by_size = || PartitionConfig { local_bytes: Some(ByteCount(750)), ..PartitionConfig::default() };
+        assert_eq!(local(PartitionConfig::default(), 10), None);
+        assert_eq!((local(by_time(), 10), local(by_time(), 3), local(by_time(), 0)), (Some(Offset(4)), Some(Offset(3)), None));
+        assert_eq!((local(by_size(), 10), local(by_size(), 1)), (Some(Offset(2)), Some(Offset(1))));
     }
 }

@@ -39,6 +39,18 @@ pub(crate) struct Rules {
     pub(crate) duplicates_wait: bool,
     /// A failed flush ends all acknowledgements.
     pub(crate) failed_flush_is_fatal: bool,
+    /// A claim ends the rows of all incarnations before.
+    pub(crate) predecessors_are_fenced: bool,
+    /// The newest object of a row is deleted only when it is that no more: the fence goes behind it.
+    pub(crate) newest_is_kept: bool,
+    /// What was put and not named is found again in the row before anything else is shipped.
+    pub(crate) row_is_read_again: bool,
+    /// The roster and the named objects leave before data that they speak of.
+    pub(crate) names_before_data: bool,
+    /// A section says what was known at its end, not what is known when it is shipped.
+    pub(crate) sections_end_exactly: bool,
+    /// A broker that finds the volume empty takes everything from the store.
+    pub(crate) empty_volumes_are_restored: bool,
 }
 
 impl Default for Rules {
@@ -62,6 +74,12 @@ impl Default for Rules {
             checkpoint_keeps_producers: true,
             duplicates_wait: true,
             failed_flush_is_fatal: true,
+            predecessors_are_fenced: true,
+            newest_is_kept: true,
+            row_is_read_again: true,
+            names_before_data: true,
+            sections_end_exactly: true,
+            empty_volumes_are_restored: true,
         }
     }
 }

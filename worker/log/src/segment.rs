@@ -11,6 +11,8 @@
 //! `covers` is the sequence of a WAL group: all batches in groups up to it are in this segment, in an earlier one of the same
 //! incarnation, or lay below a log start. Recovery needs it where such a group is damaged; 0 says nothing.
 //!
+//! A part without a section is none: it is a chunk of a manifest ([`crate::chunk`]), an object of the same row.
+//!
 //! A section: batches (count, then {base, last offset delta, length, max timestamp}), transactions aborted in it, leader epochs
 //! and producers as they were at its end, so that a partition is whole without the broker that wrote it.
 
@@ -18,10 +20,11 @@ use bytes::Bytes;
 use units::{Offset, TimestampMs};
 
 use crate::{
-    TopicPartitionId,
-    checkpoint::{decode_id, encode_id},
+    AbortedTransaction, TopicPartitionId,
+    checkpoint::{self, decode_id, encode_id},
     codec::{self, Fields, Malformed},
-    manifest::{ObjectId, SegmentRef},
+    manifest::{self, ObjectId, SegmentRef},
+    partition::{epochs::Epochs, producers::Producers},
 };
 
 const MAGIC: u32 = u32::from_le_bytes(*b"SWSG");
@@ -53,8 +56,21 @@ pub(crate) struct SectionInput {
     pub(crate) id: TopicPartitionId,
     /// In order of offset, without gaps: base, last offset delta, newest timestamp, bytes.
     pub(crate) batches: Vec<(Offset, u32, TimestampMs, Bytes)>,
-    /// Aborted transactions, leader epochs and producers, encoded.
+    /// What else the section holds, encoded.
     pub(crate) state: Vec<u8>,
+    /// Whether `state` lists aborted transactions.
+    pub(crate) has_aborted: bool,
+}
+
+/// What a section says beside its batches.
+#[derive(Debug, Default)]
+pub(crate) struct SectionState {
+    /// Transactions whose abort markers lie in it.
+    pub(crate) aborted: Vec<AbortedTransaction>,
+    /// As they were at its end.
+    pub(crate) epochs: Epochs,
+    /// The same.
+    pub(crate) producers: Producers,
 }
 
 /// What a segment says that it holds.
@@ -73,12 +89,7 @@ pub(crate) struct Built {
 
 /// Puts a segment together without copying the batches.
 pub(crate) fn build(object: ObjectId, sections: &[SectionInput], covers: u64) -> Built {
-    let mut head = Vec::new();
-    head.extend_from_slice(&MAGIC.to_le_bytes());
-    head.extend_from_slice(&VERSION.to_le_bytes());
-    head.extend_from_slice(&object.broker.0.to_le_bytes());
-    head.extend_from_slice(&object.incarnation.0.to_le_bytes());
-    head.extend_from_slice(&object.seq.to_le_bytes());
+    let head = head(object);
     let mut at = head.len() as u64;
     let mut built = Built { pieces: vec![head.into()], refs: Vec::new() };
     for section in sections {
@@ -97,11 +108,40 @@ pub(crate) fn build(object: ObjectId, sections: &[SectionInput], covers: u64) ->
         foot.extend_from_slice(&encoded);
     }
     let directory_at = at + foot.len() as u64;
-    foot.extend_from_slice(&encode_directory(&built.refs, covers));
-    foot.extend_from_slice(&directory_at.to_le_bytes());
-    foot.extend_from_slice(&MAGIC.to_le_bytes());
+    close(&mut foot, directory_at, &built.refs, covers);
     built.pieces.push(foot.into());
     built
+}
+
+/// An object of the row that holds `body` for one partition, and no batches.
+pub(crate) fn build_without_batches(
+    object: ObjectId,
+    (id, reference): (TopicPartitionId, SegmentRef),
+    body: &[u8],
+    covers: u64,
+) -> Vec<u8> {
+    let mut bytes = head(object);
+    bytes.extend_from_slice(body);
+    let directory_at = bytes.len() as u64;
+    close(&mut bytes, directory_at, &[(id, reference)], covers);
+    bytes
+}
+
+/// What stands before the batches.
+pub(crate) fn head(object: ObjectId) -> Vec<u8> {
+    let mut head = Vec::new();
+    head.extend_from_slice(&MAGIC.to_le_bytes());
+    head.extend_from_slice(&VERSION.to_le_bytes());
+    head.extend_from_slice(&object.broker.0.to_le_bytes());
+    head.extend_from_slice(&object.incarnation.0.to_le_bytes());
+    head.extend_from_slice(&object.seq.to_le_bytes());
+    head
+}
+
+fn close(bytes: &mut Vec<u8>, directory_at: u64, refs: &[(TopicPartitionId, SegmentRef)], covers: u64) {
+    bytes.extend_from_slice(&encode_directory(refs, covers));
+    bytes.extend_from_slice(&directory_at.to_le_bytes());
+    bytes.extend_from_slice(&MAGIC.to_le_bytes());
 }
 
 fn reference(object: ObjectId, section: &SectionInput, (data_at, data_bytes): (u64, u64)) -> SegmentRef {
@@ -115,6 +155,7 @@ fn reference(object: ObjectId, section: &SectionInput, (data_at, data_bytes): (u
         section_at: 0,
         section_bytes: 0,
         max_timestamp: section.batches.iter().map(|batch| batch.2).max().unwrap_or(TimestampMs::NONE),
+        has_aborted: section.has_aborted,
     }
 }
 
@@ -131,9 +172,33 @@ fn encode_section(section: &SectionInput) -> Vec<u8> {
     codec::seal(bytes)
 }
 
+/// The state of a section as it is encoded.
+pub(crate) fn encode_state(aborted: &[AbortedTransaction], epochs: &Epochs, producers: &Producers) -> Vec<u8> {
+    let mut state = Vec::new();
+    checkpoint::encode_aborted(&mut state, aborted.iter());
+    manifest::encode_epochs(&mut state, epochs);
+    checkpoint::encode_producers(&mut state, producers);
+    state
+}
+
 /// The batches that a section lists.
 pub(crate) fn decode_section(bytes: &[u8]) -> Result<Vec<SectionBatch>, Malformed> {
+    decode_batches(&mut Fields::new(codec::unseal(bytes)?))
+}
+
+/// The batches that a section lists, and what else it says.
+pub(crate) fn decode_whole_section(bytes: &[u8]) -> Result<(Vec<SectionBatch>, SectionState), Malformed> {
     let mut fields = Fields::new(codec::unseal(bytes)?);
+    let batches = decode_batches(&mut fields)?;
+    let state = SectionState {
+        aborted: checkpoint::decode_aborted(&mut fields)?,
+        epochs: manifest::decode_epochs(&mut fields)?,
+        producers: checkpoint::decode_producers(&mut fields)?,
+    };
+    Ok((batches, state))
+}
+
+fn decode_batches(fields: &mut Fields<'_>) -> Result<Vec<SectionBatch>, Malformed> {
     let count = fields.count(BATCH_BYTES)?;
     let mut batches = Vec::with_capacity(count);
     let mut at = 0;
@@ -186,6 +251,7 @@ pub(crate) fn decode_directory(object: ObjectId, bytes: &[u8]) -> Result<Directo
             section_at: fields.length()?,
             section_bytes: fields.u32()?,
             max_timestamp: TimestampMs(fields.i64()?),
+            has_aborted: true,
         };
         Ok((id, reference))
     };
@@ -203,8 +269,8 @@ mod tests {
         let id = |partition| TopicPartitionId { topic: TopicId([4; 16]), partition: PartitionId(partition) };
         let batch = |base: i64, bytes: &'static [u8]| (Offset(base), 1, TimestampMs(base * 10), Bytes::from_static(bytes));
         let sections = [
-            SectionInput { id: id(0), batches: vec![batch(0, b"aaaa"), batch(2, b"bb")], state: vec![9] },
-            SectionInput { id: id(7), batches: vec![batch(40, b"ccc")], state: Vec::new() },
+            SectionInput { id: id(0), batches: vec![batch(0, b"aaaa"), batch(2, b"bb")], state: vec![9], has_aborted: true },
+            SectionInput { id: id(7), batches: vec![batch(40, b"ccc")], state: Vec::new(), has_aborted: true },
         ];
         let built = build(object, &sections, 17);
         let bytes = built.pieces.concat();

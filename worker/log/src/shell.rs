@@ -108,6 +108,10 @@ impl Shared {
         Now { monotonic: self.opened.elapsed(), wall: TimestampMs(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)) }
     }
 
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("a bug in the log has been reported by the thread that hit it")
     }
@@ -258,7 +262,7 @@ impl Shared {
                 Err(error) if error.is_fatal() => state.engine.fail(error.to_string()),
                 Err(error) => {
                     tracing::warn!(%error, "shipping to the object store failed; it is tried again");
-                    state.engine.on_ship_failed(now);
+                    state.engine.on_ship_failed(&error, now);
                 }
             }
             self.chore_wanted.notify_one();

@@ -25,6 +25,30 @@ pub struct Stats {
     pub volume: VolumeHealth,
     /// Whether the store has confirmed this incarnation, which shipping waits for.
     pub is_claimed: bool,
+    /// How the store answers.
+    pub store: StoreState,
+    /// Partitions that are not shipped since what the store has of them is damaged; the log names them and why.
+    pub set_aside: usize,
+    /// Batches that the index of the WAL lists, 32 bytes each.
+    pub index_entries: u64,
+    /// Bytes that readers of the store have read ahead, in memory.
+    pub cold_bytes: u64,
+}
+
+/// How the object store answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StoreState {
+    /// It has not been asked yet.
+    #[default]
+    Unasked,
+    /// It does what it is asked for.
+    Reachable,
+    /// It does not answer, or not clearly: shipping waits and is tried again. In words.
+    Unreachable(String),
+    /// It refuses the credentials. In words.
+    AccessDenied(String),
+    /// It accepts conditions on puts and does not hold them: nothing is entrusted to it. What it broke, in words.
+    RefusedNoConditionalWrites(String),
 }
 
 /// Whether the volume takes appends.
@@ -52,6 +76,8 @@ pub struct Recovered {
     pub cut: Option<String>,
     /// What was damaged on the volume and is served by the object store, in words.
     pub repaired: Option<String>,
+    /// What came back from the object store, since the volume was empty, in words.
+    pub restored: Option<String>,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
 }

@@ -59,6 +59,12 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// Where the volume cannot be asked.
     fn free_bytes(&self) -> io::Result<u64>;
+
+    /// Bytes of the whole volume.
+    ///
+    /// # Errors
+    /// Where the volume cannot be asked.
+    fn capacity_bytes(&self) -> io::Result<u64>;
 }
 
 /// A preallocated file. Several threads may write to disjoint ranges of it at once.

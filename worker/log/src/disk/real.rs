@@ -38,7 +38,7 @@ impl RealDisk {
         let folder = config.folder.clone();
         let shown = folder.display().to_string();
         let made: Vec<_> = folder.ancestors().take_while(|ancestor| !ancestor.exists()).map(Path::to_owned).collect();
-        for inner in ["wal", "index"] {
+        for inner in ["wal", "index", "named"] {
             fs::create_dir_all(folder.join(inner)).map_err(failed("make the folder", &shown))?;
         }
         let lock = lock(&folder)?;
@@ -202,6 +202,11 @@ impl Disk for RealDisk {
     fn free_bytes(&self) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(&self.folder)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn capacity_bytes(&self) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(&self.folder)?;
+        Ok(stat.f_blocks.saturating_mul(stat.f_frsize))
     }
 }
 

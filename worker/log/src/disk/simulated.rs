@@ -152,6 +152,10 @@ impl Disk for SimulatedDisk {
         let volume = self.volume();
         Ok(volume.capacity_bytes.saturating_sub(volume.used_bytes()))
     }
+
+    fn capacity_bytes(&self) -> io::Result<u64> {
+        Ok(self.volume().capacity_bytes)
+    }
 }
 
 struct SimulatedFile {

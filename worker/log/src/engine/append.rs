@@ -234,6 +234,7 @@ impl Engine {
             }
             self.wal.push(EntryKind::Configure, id, &encoded, now.monotonic);
             self.partitions.entry(id).or_default().config = config;
+            self.names.note_change();
         }
         self.attach_change(done);
         Submitted::Taken
@@ -247,6 +248,7 @@ impl Engine {
             self.wal.push(EntryKind::Delete, id, &[], now.monotonic);
             self.partitions.remove(&id);
             self.shipping.removed.push(id);
+            self.names.note_change();
         }
         self.attach_change(done);
         Submitted::Taken

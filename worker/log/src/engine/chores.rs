@@ -104,16 +104,17 @@ impl Engine {
     fn chore_files(&mut self, free_bytes: u64, now: Now) -> Option<Chore> {
         let recyclable = self.recyclable();
         let wanted = self.wal.files.spares.len() < self.config.wal_spare_files;
-        let is_above_target = self.wal.files.bytes() > self.config.wal_target_bytes;
+        let entries = self.index_entries();
+        let is_above_target = self.wal.files.bytes() > self.config.wal_target_bytes || entries > self.config.wal_entries_max;
         if let Some(old) = recyclable
-            && (wanted || is_above_target)
+            && (wanted || is_above_target || self.is_unwanted(old))
         {
             return Some(self.reuse(old, wanted));
         }
         if !wanted {
             return None;
         }
-        let is_at_bound = self.wal.files.bytes() >= self.config.wal_bytes_max;
+        let is_at_bound = self.wal.files.bytes() >= self.config.wal_bytes_max || entries >= 2 * self.config.wal_entries_max;
         if self.frees_by_checkpoint() {
             self.upkeep.is_checkpoint_wanted |= is_above_target || self.is_starved();
         } else if is_above_target || is_at_bound {
@@ -124,13 +125,23 @@ impl Engine {
         if is_retry_early || (is_at_bound && self.shipping.is_working()) {
             return None;
         }
-        if free_bytes < self.config.wal_file_bytes + self.config.disk_reserve_bytes {
+        if free_bytes < self.config.wal_file_bytes + self.reserve_bytes || entries >= 4 * self.config.wal_entries_max {
             self.upkeep.is_checkpoint_wanted |= self.frees_by_checkpoint();
             self.on_no_room(now);
             return None;
         }
         let number = self.next_file_number();
         Some(Chore::Prepare { number, recycled: None, bytes: self.config.wal_file_bytes })
+    }
+
+    /// Batches that the index of the WAL lists.
+    pub(crate) fn index_entries(&self) -> u64 {
+        self.partitions.values().map(|partition| partition.index.len() as u64).sum()
+    }
+
+    /// Whether no partition reads from `file`: all it held is deleted, or local retention has let go of it.
+    fn is_unwanted(&self, file: u32) -> bool {
+        self.partitions.values().all(|partition| partition.index.first().is_none_or(|first| first.location.file > file))
     }
 
     fn next_file_number(&mut self) -> u32 {
@@ -262,6 +273,9 @@ impl Engine {
             starts.extend(crate::retention::log_start(partition, now.wall).map(|start| (*id, start)));
             if crate::retention::is_local_exceeded(partition, now.wall) {
                 self.shipping.ask();
+            }
+            if let Some(start) = crate::retention::local_start(partition, now.wall) {
+                partition.index.trim(start);
             }
         }
         for (partition, before) in starts {

@@ -5,6 +5,7 @@
 mod append;
 mod chore;
 pub(crate) mod chores;
+pub(crate) mod names;
 pub(crate) mod plan;
 mod queries;
 pub(crate) mod read;
@@ -33,7 +34,8 @@ use crate::{
 };
 pub(crate) use append::Request;
 use chores::Upkeep;
-pub(crate) use recover::{Held, Recovery, recover};
+use names::Names;
+pub(crate) use recover::{Held, NAMED, Recovery, recover};
 use ship::Shipping;
 
 /// Both clocks, as the shell reads them.
@@ -81,6 +83,9 @@ pub(crate) struct Engine {
     pub(crate) counters: Counters,
     pub(crate) upkeep: Upkeep,
     pub(crate) shipping: Shipping,
+    pub(crate) names: Names,
+    /// Free bytes of the volume that WAL files leave.
+    reserve_bytes: u64,
     /// Requests that wait, in order, for a WAL file to be prepared.
     parked: VecDeque<Request>,
     ready: VecDeque<Ready>,
@@ -94,7 +99,7 @@ impl Engine {
         rules: Rules,
         incarnation: Incarnation,
         recovery: Recovery,
-        spares: VecDeque<SpareFile>,
+        (spares, capacity_bytes): (VecDeque<SpareFile>, u64),
     ) -> Self {
         let next = spares.iter().map(|spare| spare.number + 1).fold(recovery.next_file, u32::max);
         let files = Files { used: recovery.used, spares, next };
@@ -103,6 +108,7 @@ impl Engine {
         Self {
             wal: Wal::new(start, policy, config.group_bytes_max, rules),
             tail: Tail::new(config.tail_bytes_max),
+            reserve_bytes: reserve(&config, capacity_bytes),
             config,
             rules,
             incarnation,
@@ -111,11 +117,17 @@ impl Engine {
             counters: Counters::default(),
             upkeep: Upkeep::default(),
             shipping: Shipping::new(recovery.removed),
+            names: Names::new(recovery.names),
             parked: VecDeque::new(),
             ready: VecDeque::new(),
             is_closing: false,
         }
     }
+}
+
+/// Of a small volume an eighth: what is to be left must not be more than there is.
+pub(crate) fn reserve(config: &LogConfig, capacity_bytes: u64) -> u64 {
+    config.disk_reserve_bytes.min(capacity_bytes / 8)
 }
 
 impl Effect {
@@ -216,6 +228,7 @@ impl Engine {
                     partition.raise_log_start(offset);
                     partition.log_start
                 });
+                self.names.note_start();
                 note(moved, id);
                 self.ready.extend(done.map(|done| Ready::LogStart(done, Ok(offset))));
             }

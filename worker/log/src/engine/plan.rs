@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use units::Offset;
+use units::{Offset, TimestampMs};
 
 use super::{Engine, Now, ship::ShipTask};
 use crate::{
-    Ship, TopicPartitionId, checkpoint,
-    manifest::encode_epochs,
-    partition::{Partition, epochs::Epochs, index::IndexEntry},
+    Ship, TopicPartitionId,
+    partition::{Partition, epochs::Epochs, index::IndexEntry, producers::Producers},
     spans::FileMap,
 };
 
@@ -20,6 +19,7 @@ pub(crate) struct ShipPlan {
     pub(crate) files: FileMap,
     /// With this segment, the store holds all batches of WAL groups up to this one that no log start has passed.
     pub(crate) covers: u64,
+    pub(crate) now: TimestampMs,
 }
 
 impl std::fmt::Debug for dyn crate::DiskFile {
@@ -36,11 +36,11 @@ pub(crate) struct PlannedSection {
     /// Those of the entries that are in memory.
     pub(crate) in_memory: Vec<Option<Bytes>>,
     pub(crate) log_start: Offset,
-    pub(crate) epochs: Epochs,
     /// Where the partition ended when this incarnation began: no earlier one can have shipped more.
     pub(crate) recovered_end: Offset,
-    /// Encoded aborted transactions, leader epochs and producers.
-    pub(crate) state: Vec<u8>,
+    /// As they are now, which says nothing of the section's end: empty but where a rule is broken.
+    pub(crate) epochs: Epochs,
+    pub(crate) producers: Producers,
 }
 
 impl Engine {
@@ -52,7 +52,12 @@ impl Engine {
             return None;
         }
         // Manifests may reach further than the log knew at a crash: what they hold is not shipped again.
-        let is_news = |partition: &Partition| partition.recovered_end > Offset::ZERO && !partition.is_manifest_known;
+        for partition in self.partitions.values_mut() {
+            partition.aside_until = partition.aside_until.filter(|until| now.monotonic < *until);
+        }
+        let is_news = |partition: &Partition| {
+            partition.recovered_end > Offset::ZERO && !partition.is_manifest_known && partition.aside_until.is_none()
+        };
         let unknown = self.partitions.iter().find(|(_, partition)| is_news(partition) && partition.unshipped().next().is_some());
         if let Some((id, _)) = unknown {
             return Some(ShipTask::Load(*id));
@@ -68,14 +73,14 @@ impl Engine {
         let numbers = sections.iter().flat_map(|section| &section.entries).map(|entry| entry.location.file);
         let files = numbers.filter_map(|number| Some((number, self.wal.files.get(number)?))).collect();
         let covers = last_file.map_or(0, |last_file| self.covers(last_file));
-        Some(ShipTask::Segment(ShipPlan { sections, files, covers }))
+        Some(ShipTask::Segment(ShipPlan { sections, files, covers, now: now.wall }))
     }
 
     /// Whole files, the oldest first, up to the size of a segment but at least one.
     fn last_file_of_segment(&self, takes_current: bool) -> Option<u32> {
         let current = self.wal.files.current();
         let mut bytes = BTreeMap::<u32, u64>::new();
-        for entry in self.partitions.values().flat_map(Partition::unshipped) {
+        for entry in self.partitions.values().filter(|partition| partition.aside_until.is_none()).flat_map(Partition::unshipped) {
             if takes_current || entry.location.file < current {
                 *bytes.entry(entry.location.file).or_default() += u64::from(entry.length);
             }
@@ -92,6 +97,9 @@ impl Engine {
     /// Through which group the store holds all batches once the files up to `last_file` have left. Files of earlier incarnations
     /// say nothing: a group of theirs is never replayed again.
     fn covers(&self, last_file: u32) -> u64 {
+        if self.partitions.values().any(|partition| partition.aside_until.is_some()) {
+            return 0;
+        }
         let last_seq = self.wal.files.used.get(&last_file).map_or(0, |file| file.last_seq);
         last_seq.min(self.wal.acked_through())
     }
@@ -99,27 +107,23 @@ impl Engine {
     fn sections(&self, last_file: u32) -> Vec<PlannedSection> {
         let section = |(id, partition): (&TopicPartitionId, &Partition)| {
             let entries: Vec<_> = partition.unshipped().take_while(|entry| entry.location.file <= last_file).copied().collect();
-            let range = entries.first()?.base..entries.last()?.end();
+            if entries.is_empty() || partition.aside_until.is_some() {
+                return None;
+            }
+            let (epochs, producers) = match self.rules.sections_end_exactly {
+                true => Default::default(),
+                false => (partition.epochs.clone(), partition.producers.clone()),
+            };
             Some(PlannedSection {
                 id: *id,
                 in_memory: entries.iter().map(|entry| self.tail.slice(entry.location, entry.length)).collect(),
                 entries,
                 log_start: partition.log_start,
-                epochs: partition.epochs.clone(),
                 recovered_end: partition.recovered_end,
-                state: section_state(partition, range),
+                epochs,
+                producers,
             })
         };
         self.partitions.iter().filter_map(section).collect()
     }
-}
-
-/// The transactions aborted in `range`, since earlier sections hold the others, and producers and epochs at its end.
-fn section_state(partition: &Partition, range: std::ops::Range<Offset>) -> Vec<u8> {
-    let mut state = Vec::new();
-    let aborted: Vec<_> = partition.transactions.all_aborted().filter(|aborted| range.contains(&aborted.last_offset)).copied().collect();
-    checkpoint::encode_aborted(&mut state, aborted.iter());
-    encode_epochs(&mut state, &partition.epochs);
-    checkpoint::encode_producers(&mut state, &partition.producers, range.end);
-    state
 }

@@ -41,12 +41,8 @@ impl Engine {
 
     /// All but the flush times, which the shell measures.
     pub(crate) fn stats(&self) -> Stats {
-        let unshipped = |partition: &crate::partition::Partition| {
-            let is_all = partition.index.first().is_some_and(|first| first.base >= partition.shipped_to);
-            if is_all { partition.index.bytes() } else { partition.unshipped().map(|entry| u64::from(entry.length)).sum() }
-        };
         Stats {
-            at_risk_bytes: self.partitions.values().map(unshipped).sum(),
+            at_risk_bytes: self.partitions.values().map(crate::partition::Partition::at_risk_bytes).sum(),
             free_disk_bytes: self.counters.free_disk_bytes,
             wal_bytes: self.wal.files.bytes(),
             tail_bytes: self.tail.bytes() as u64,
@@ -55,6 +51,9 @@ impl Engine {
             segments: self.counters.segments,
             volume: self.health.clone(),
             is_claimed: self.shipping.is_claimed(),
+            store: self.shipping.store().clone(),
+            index_entries: self.index_entries(),
+            set_aside: self.partitions.values().filter(|partition| partition.aside_until.is_some()).count(),
             ..Stats::default()
         }
     }

@@ -4,10 +4,15 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use units::{Incarnation, Offset};
 
-use super::{Engine, Now, plan::ShipPlan};
+use super::{
+    Engine, Now, Request,
+    names::{Mark, NamesTask, SEGMENTS_BETWEEN},
+    plan::ShipPlan,
+};
 use crate::{
-    Ship, TopicPartitionId,
-    manifest::{Manifest, ObjectId},
+    Ship, StoreState, TopicPartitionId,
+    manifest::{Manifest, ObjectId, SegmentRef},
+    merge,
     shipper::{ShipError, Unnamed},
 };
 
@@ -16,6 +21,10 @@ const RETRY: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(10);
 /// Between two steps of the search for segments that nothing names: it is in no hurry, and requests cost money.
 const SWEEP_PAUSE: Duration = Duration::from_millis(20);
+/// A store that does not arbitrate is tried again after this long: its owner may have changed it.
+const REFUSED_RETRY: Duration = Duration::from_secs(60);
+/// What is damaged in the store of one partition is looked at again after this long.
+const ASIDE: Duration = Duration::from_secs(60);
 
 /// Where shipping stands.
 #[derive(Debug, Default)]
@@ -29,6 +38,12 @@ pub(crate) struct Shipping {
     /// When the search through the segments of earlier incarnations goes on; it is made once.
     sweep_at: Option<Duration>,
     is_claimed: bool,
+    /// What earlier incarnations have put is in the manifests.
+    is_caught_up: bool,
+    store: StoreState,
+    merge_at: Duration,
+    /// Partitions whose manifests say a later log start than is known here.
+    ahead: Vec<TopicPartitionId>,
     pub(super) is_asked: bool,
     /// Everything is wanted in the store, not only whole files.
     pub(super) is_all_wanted: bool,
@@ -58,6 +73,20 @@ impl Shipping {
         self.is_claimed
     }
 
+    /// The claim was made when the log was opened, and the manifests hold all there is.
+    pub(crate) fn note_restored(&mut self) {
+        (self.is_claimed, self.is_caught_up, self.store) = (true, true, StoreState::Reachable);
+        self.sweep_at = Some(SWEEP_PAUSE);
+    }
+
+    pub(crate) fn is_caught_up(&self) -> bool {
+        self.is_caught_up
+    }
+
+    pub(crate) fn store(&self) -> &StoreState {
+        &self.store
+    }
+
     /// Whether something happened that the last checkpoint does not know.
     pub(crate) fn has_moved(&self) -> bool {
         self.has_moved
@@ -77,12 +106,18 @@ impl Shipping {
 pub(crate) enum ShipTask {
     /// Claim this incarnation.
     Claim,
-    /// Put a mixed segment, and name it in the manifests.
+    /// Name what earlier incarnations have put and not named, for these partitions, which are in order.
+    CatchUp(Vec<TopicPartitionId>),
+    /// Put named objects.
+    Names(NamesTask),
+    /// Put a mixed segment, and name it in the manifests whose time has come.
     Segment(ShipPlan),
     /// Read a manifest that is not known yet.
     Load(TopicPartitionId),
     /// Move the log start in a manifest.
     Trim(TopicPartitionId, Offset),
+    /// Make one segment of these.
+    Merge(TopicPartitionId, Vec<SegmentRef>),
     /// Remove a partition's manifest.
     Forget(TopicPartitionId),
     /// Delete an object.
@@ -96,6 +131,16 @@ pub(crate) enum ShipTask {
 /// How a task went.
 pub(crate) enum ShipDone {
     Claimed,
+    /// The manifests that name more now, and those that are damaged.
+    CaughtUp {
+        manifests: Vec<(TopicPartitionId, Option<Arc<Manifest>>)>,
+        aside: Vec<(TopicPartitionId, String)>,
+    },
+    Named(Mark),
+    /// What the store has of this partition is damaged, in words. Nothing was done.
+    SetAside(TopicPartitionId, String),
+    /// The same of segments that were to be merged.
+    Unmergeable(TopicPartitionId, String),
     /// The manifests as they are now, and objects that nothing names any more.
     Manifests {
         manifests: Vec<(TopicPartitionId, Option<Arc<Manifest>>)>,
@@ -127,11 +172,18 @@ impl Engine {
         if !self.shipping.is_claimed {
             return Ok(ShipTask::Claim);
         }
+        if !self.shipping.is_caught_up {
+            return Ok(ShipTask::CatchUp(self.partitions.keys().copied().collect()));
+        }
         if let Some(id) = self.shipping.removed.first() {
             return Ok(ShipTask::Forget(*id));
         }
-        let task = self.poll_segment(now).or_else(|| self.poll_trim()).or_else(|| self.poll_cleanup(now));
-        task.ok_or_else(|| self.next_ship(now, idle))
+        let task = match self.poll_segment(now) {
+            Some(ShipTask::Segment(_)) if self.names_come_first() => Some(self.names_task()),
+            task => task,
+        };
+        let task = task.or_else(|| self.poll_names(now)).or_else(|| self.poll_trim()).or_else(|| self.poll_merge(now));
+        task.or_else(|| self.poll_cleanup(now)).ok_or_else(|| self.next_ship(now, idle))
     }
 
     fn next_ship(&self, now: Now, idle: Duration) -> Duration {
@@ -141,22 +193,43 @@ impl Engine {
         };
         let doomed = self.shipping.doomed.front().map_or(idle, |(at, _)| *at);
         let sweep = self.shipping.sweep_at.unwrap_or(idle);
-        interval.min(doomed).min(sweep).clamp(now.monotonic + Duration::from_millis(10), idle)
+        let names = self.next_names().unwrap_or(idle);
+        interval.min(doomed).min(sweep).min(names).clamp(now.monotonic + Duration::from_millis(10), idle)
     }
 
     /// A task came to its end.
     pub(crate) fn on_shipped(&mut self, done: ShipDone, now: Now) {
         self.shipping.failures = 0;
+        self.shipping.store = StoreState::Reachable;
         match done {
             ShipDone::Claimed => {
                 self.shipping.is_claimed = true;
+                self.shipping.is_caught_up = self.incarnation <= Incarnation(1) || !self.rules.row_is_read_again;
                 self.shipping.sweep_at = (self.incarnation > Incarnation(1)).then(|| now.monotonic + SWEEP_PAUSE);
+            }
+            ShipDone::CaughtUp { manifests, aside } => {
+                self.shipping.is_caught_up = true;
+                manifests.into_iter().for_each(|(id, manifest)| self.on_manifest(id, manifest));
+                aside.into_iter().for_each(|(id, reason)| self.set_aside(id, &reason, now));
+                self.follow_log_starts(now);
+            }
+            ShipDone::Named(mark) => self.on_named(mark, now),
+            ShipDone::SetAside(id, reason) => self.set_aside(id, &reason, now),
+            ShipDone::Unmergeable(id, reason) => {
+                tracing::warn!(partition = %id, reason, "segments that were to be merged are left as they are");
+                if let Some(partition) = self.partitions.get_mut(&id) {
+                    partition.is_unmergeable = true;
+                }
             }
             ShipDone::Manifests { manifests, unnamed, is_segment } => {
                 self.counters.segments += u64::from(is_segment);
+                if is_segment && self.counters.segments.is_multiple_of(SEGMENTS_BETWEEN) {
+                    self.names.note_start();
+                }
                 for (id, manifest) in manifests {
                     self.on_manifest(id, manifest);
                 }
+                self.follow_log_starts(now);
                 self.doom(unnamed, now);
             }
             ShipDone::Forgotten(id, unnamed) => {
@@ -193,10 +266,32 @@ impl Engine {
             tracing::error!(partition = %id, shipped_to = %partition.shipped_to, "the object store has lost the manifest: what it held cannot be read");
         }
         partition.is_manifest_known = true;
+        partition.aside_until = None;
         if manifest.is_none() {
             partition.object_bytes_saved = 0;
         }
+        if manifest.as_ref().is_some_and(|manifest| manifest.log_start > partition.log_start_next) {
+            self.shipping.ahead.push(id);
+        }
         partition.manifest = manifest;
+    }
+
+    /// A manifest may know of a deletion that the volume does not: of a process that was this broker before.
+    fn follow_log_starts(&mut self, now: Now) {
+        for partition in std::mem::take(&mut self.shipping.ahead) {
+            let Some(known) = self.partitions.get(&partition) else { continue };
+            let before = known.manifest.as_ref().map_or(Offset::ZERO, |manifest| manifest.log_start).min(known.high_watermark);
+            self.submit(Request::LogStart { partition, before, done: None }, now);
+        }
+    }
+
+    fn set_aside(&mut self, id: TopicPartitionId, reason: &str, now: Now) {
+        if let Some(partition) = self.partitions.get_mut(&id) {
+            if partition.aside_until.is_none() {
+                tracing::error!(partition = %id, reason, "nothing of this partition is shipped until the store has it whole again");
+            }
+            partition.aside_until = Some(now.monotonic + ASIDE);
+        }
     }
 
     /// Objects that nothing names are deleted after a grace, since readers may still hold a manifest that did.
@@ -213,10 +308,16 @@ impl Engine {
     }
 
     /// The store failed; it is asked again later.
-    pub(crate) fn on_ship_failed(&mut self, now: Now) {
-        let wait = RETRY.saturating_mul(1 << self.shipping.failures.min(10)).min(RETRY_MAX);
+    pub(crate) fn on_ship_failed(&mut self, error: &ShipError, now: Now) {
+        let wait = match error {
+            ShipError::DoesNotArbitrate(_) => REFUSED_RETRY,
+            _ => RETRY.saturating_mul(1 << self.shipping.failures.min(10)).min(RETRY_MAX),
+        };
         self.shipping.failures += 1;
         self.shipping.retry_at = now.monotonic + wait;
+        if let Some(state) = error.state() {
+            self.shipping.store = state;
+        }
     }
 
     /// How often the store has failed in a row.
@@ -227,17 +328,50 @@ impl Engine {
     /// Wants everything in the store that is durable.
     pub(crate) fn ship_all(&mut self) {
         self.shipping.is_all_wanted = true;
+        self.names.is_wanted = true;
         self.shipping.retry_at = Duration::ZERO;
+        for partition in self.partitions.values_mut().filter(|partition| partition.aside_until.is_some()) {
+            partition.aside_until = Some(Duration::ZERO);
+        }
     }
 
     /// Whether everything that was wanted in the store is there.
     pub(crate) fn is_all_shipped(&self) -> bool {
-        self.partitions.values().all(|partition| partition.unshipped().next().is_none())
+        self.partitions.values().all(|partition| partition.unshipped().next().is_none()) && self.are_names_put()
+    }
+
+    /// The same, but for partitions that are not shipped since what the store has of them is damaged.
+    pub(crate) fn are_others_shipped(&self) -> bool {
+        let others = || self.partitions.values().filter(|partition| partition.aside_until.is_none());
+        others().all(|partition| partition.unshipped().next().is_none()) && self.are_names_put()
+    }
+
+    /// A partition that is not shipped since what the store has of it is damaged.
+    pub(crate) fn first_aside(&self) -> Option<TopicPartitionId> {
+        let is_aside = |partition: &crate::partition::Partition| partition.aside_until.is_some_and(|until| until > Duration::ZERO);
+        self.partitions.iter().find(|(_, partition)| is_aside(partition)).map(|(id, _)| *id)
+    }
+
+    /// Small segments of a partition that are worth a larger one.
+    fn poll_merge(&mut self, now: Now) -> Option<ShipTask> {
+        if self.config.merge_bytes == 0 || now.monotonic < self.shipping.merge_at {
+            return None;
+        }
+        let found = self.partitions.iter().filter(|(_, partition)| !partition.is_unmergeable).find_map(|(id, partition)| {
+            let manifest = partition.manifest.as_ref()?;
+            let run = merge::run(manifest, self.config.merge_bytes, self.config.merge_pieces_min)?;
+            Some(ShipTask::Merge(*id, manifest.segments[run].to_vec()))
+        });
+        if found.is_none() {
+            self.shipping.merge_at = now.monotonic + self.config.retention_interval;
+        }
+        found
     }
 
     /// Manifests that name what lies below a log start, and those that retention needs and nobody has read.
     fn poll_trim(&self) -> Option<ShipTask> {
-        self.partitions.iter().find_map(|(id, partition)| match &partition.manifest {
+        let is_whole = |(_, partition): &(&TopicPartitionId, &crate::partition::Partition)| partition.aside_until.is_none();
+        self.partitions.iter().filter(is_whole).find_map(|(id, partition)| match &partition.manifest {
             Some(manifest) => {
                 let is_behind = manifest.segments.first().is_some_and(|segment| segment.end <= partition.log_start);
                 is_behind.then(|| ShipTask::Trim(*id, partition.log_start))

@@ -47,6 +47,16 @@ impl Index {
         self.bytes
     }
 
+    /// How many batches.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// All batches, the oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &IndexEntry> {
+        self.entries.iter()
+    }
+
     pub(crate) fn first(&self) -> Option<&IndexEntry> {
         self.entries.front()
     }

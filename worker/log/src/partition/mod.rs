@@ -48,6 +48,38 @@ pub(crate) struct Partition {
     pub(crate) is_manifest_known: bool,
     /// Bytes in the store when the manifest is not known.
     pub(crate) object_bytes_saved: u64,
+    /// What the store has of it is damaged: nothing of it is shipped before this time, and everything else is.
+    pub(crate) aside_until: Option<Duration>,
+    /// A segment of it that was to be merged is damaged.
+    pub(crate) is_unmergeable: bool,
+}
+
+/// What a batch does to the transactions of its partition.
+pub(crate) enum Change {
+    Nothing,
+    /// One began at this offset.
+    Began(Offset),
+    /// One that began at `first` has ended.
+    Ended {
+        first: Offset,
+        is_abort: bool,
+    },
+}
+
+/// Takes into producers and epochs what the batch at `base` says.
+pub(crate) fn follow(
+    (producers, epochs): (&mut Producers, &mut Epochs),
+    (view, bytes): (&BatchView, &[u8]),
+    base: Offset,
+    now: TimestampMs,
+) -> Change {
+    epochs.assign(view.leader_epoch, base);
+    if !view.is_control() {
+        return producers.apply(view, base, now).map_or(Change::Nothing, Change::Began);
+    }
+    let Some(marker) = ControlMarker::parse(bytes) else { return Change::Nothing };
+    let first = producers.apply_marker(view, marker.coordinator_epoch, now);
+    first.map_or(Change::Nothing, |first| Change::Ended { first, is_abort: marker.is_abort })
 }
 
 impl Partition {
@@ -79,15 +111,10 @@ impl Partition {
 
     /// What a batch at `base` means for producers, transactions and epochs.
     fn track(&mut self, view: &BatchView, base: Offset, bytes: &[u8], now: TimestampMs) {
-        self.epochs.assign(view.leader_epoch, base);
-        if !view.is_control() {
-            if let Some(first) = self.producers.apply(view, base, now) {
-                self.transactions.begin(view.producer_id, first);
-            }
-        } else if let Some(marker) = ControlMarker::parse(bytes)
-            && let Some(first) = self.producers.apply_marker(view, marker.coordinator_epoch, now)
-        {
-            self.transactions.end(view.producer_id, first, base, marker.is_abort);
+        match follow((&mut self.producers, &mut self.epochs), (view, bytes), base, now) {
+            Change::Nothing => {}
+            Change::Began(first) => self.transactions.begin(view.producer_id, first),
+            Change::Ended { first, is_abort } => self.transactions.end(view.producer_id, first, base, is_abort),
         }
     }
 
@@ -129,6 +156,16 @@ impl Partition {
     pub(crate) fn unshipped(&self) -> impl Iterator<Item = &IndexEntry> {
         let end = self.high_watermark;
         self.index.past(self.needed_from(self.shipped_to)).take_while(move |entry| entry.end() <= end)
+    }
+
+    /// Acknowledged bytes that only the volume holds.
+    pub(crate) fn at_risk_bytes(&self) -> u64 {
+        let all_is_durable = self.index.last_end().is_none_or(|end| end <= self.high_watermark);
+        let none_is_shipped = self.index.first().is_none_or(|first| first.base >= self.needed_from(self.shipped_to));
+        if all_is_durable && none_is_shipped {
+            return self.index.bytes();
+        }
+        self.unshipped().map(|entry| u64::from(entry.length)).sum()
     }
 
     pub(crate) fn object_bytes(&self) -> u64 {

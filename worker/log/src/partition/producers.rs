@@ -120,7 +120,7 @@ impl AfterOrFirst for Sequence {
 }
 
 /// All producers of one partition.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Producers(HashMap<ProducerId, Producer>);
 
 impl Producers {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use units::{Offset, ProducerId};
 
+use super::producers::Producers;
 use crate::AbortedTransaction;
 
 /// A transaction whose marker has an offset but may not be durable yet.
@@ -23,6 +24,12 @@ pub(crate) struct Transactions {
 }
 
 impl Transactions {
+    /// What was aborted, in order of the markers, and what `producers` have open.
+    pub(crate) fn of(aborted: impl IntoIterator<Item = AbortedTransaction>, producers: &Producers) -> Self {
+        let open = producers.iter().filter_map(|(id, producer)| Some((producer.transaction_start?, id)));
+        Self { open: open.collect(), ending: VecDeque::new(), aborted: aborted.into_iter().collect() }
+    }
+
     pub(crate) fn begin(&mut self, producer_id: ProducerId, first: Offset) {
         self.open.insert(first, producer_id);
     }

@@ -63,7 +63,11 @@ fn read_epoch(store: &dyn ObjectStore, keys: &Keys) -> Result<Option<(EpochObjec
 
 impl Shipper {
     /// Takes the broker's epoch object, then ends the segments of every incarnation before.
-    pub(super) fn claim(&self) -> Result<(), ShipError> {
+    pub(super) fn claim(&mut self) -> Result<(), ShipError> {
+        if !self.is_probed {
+            store::probe(&*self.store, &self.keys.probe())?;
+            self.is_probed = true;
+        }
         let key = self.keys.epoch();
         let ours = self.owner.incarnation.0;
         let (mut epoch, version) = match read_epoch(&*self.store, &self.keys)? {
@@ -84,7 +88,9 @@ impl Shipper {
             return Ok(());
         }
         for incarnation in std::mem::take(&mut epoch.unfenced) {
-            self.fence(Incarnation(incarnation))?;
+            if self.rules.predecessors_are_fenced {
+                self.fence(Incarnation(incarnation))?;
+            }
         }
         self.put(&key, Some(&version), epoch.encode()).map(drop)
     }

@@ -45,8 +45,9 @@ impl Shipper {
     /// One step through the segments of earlier incarnations: at most one listing, one directory, and the manifests in it.
     pub(super) fn sweep(&mut self) -> Result<ShipDone, ShipError> {
         let listed = self.store.list(&self.keys.segments(), self.swept_to.as_ref(), PAGE_KEYS)?;
-        let named: HashSet<_> =
-            self.manifests.values().flat_map(|(manifest, _)| &manifest.segments).map(|segment| segment.object).collect();
+        let manifests = || self.manifests.values().map(|(manifest, _)| manifest);
+        let named: HashSet<_> = manifests().flat_map(|manifest| &manifest.segments).map(|segment| segment.object).collect();
+        let chunks: HashSet<_> = manifests().flat_map(|manifest| &manifest.chunks).map(|chunk| chunk.object).collect();
         let mut is_done = listed.len() < PAGE_KEYS;
         for listed in listed {
             let object = self.keys.object(&listed.key);
@@ -54,20 +55,23 @@ impl Shipper {
                 is_done = true;
                 break;
             }
-            let suspect = object.filter(|object| listed.size > 0 && !named.contains(object));
+            let suspect = object.filter(|object| listed.size > 0 && !named.contains(object) && !chunks.contains(object));
             let unnamed = suspect.map(|object| self.judge_if_possible(object)).transpose()?;
             self.swept_to = Some(listed.key);
-            if let Some(unnamed) = unnamed {
+            if let Some(mut unnamed) = unnamed {
+                unnamed.extend(self.unnamed(&[], None));
                 return Ok(ShipDone::Swept { unnamed, is_done: false });
             }
         }
-        Ok(ShipDone::Swept { unnamed: Vec::new(), is_done })
+        Ok(ShipDone::Swept { unnamed: self.unnamed(&[], None), is_done })
     }
 
     /// Judges `object` anew, with manifests of this incarnation for the partitions in `own`.
     pub(super) fn judge_owning(&mut self, object: ObjectId, own: &[TopicPartitionId]) -> Result<ShipDone, ShipError> {
         own.iter().try_for_each(|id| self.take_over(*id))?;
-        Ok(ShipDone::Judged { object, unnamed: self.judge_if_possible(object)? })
+        let mut unnamed = self.judge_if_possible(object)?;
+        unnamed.extend(self.unnamed(&[], None));
+        Ok(ShipDone::Judged { object, unnamed })
     }
 
     /// What cannot be judged since something is damaged is kept: it must not keep everything else waiting.
@@ -83,16 +87,15 @@ impl Shipper {
 
     /// Whether nothing names `object`; `None` where something does, or it is gone. The manifest of `forgotten` is known to be.
     fn judge(&mut self, object: ObjectId, forgotten: Option<TopicPartitionId>) -> Result<Option<Unnamed>, ShipError> {
-        if self.naming.iter().any(|naming| naming.reference.object == object) {
+        if self.pending.values().flatten().any(|naming| naming.reference.object == object) {
             return Ok(None);
         }
         let is_ours = object.incarnation == self.owner.incarnation || !self.rules.judging_takes_over;
         let Some(ids) = self.directory(object)? else { return Ok(None) };
-        let is_named = |manifest: &Manifest| manifest.segments.iter().any(|segment| segment.object == object);
         let mut without_manifest = Vec::new();
         for id in ids.into_iter().filter(|id| Some(*id) != forgotten) {
             match self.load(id)? {
-                Some((manifest, _)) if is_named(&manifest) => return Ok(None),
+                Some((manifest, _)) if manifest.names(object) => return Ok(None),
                 Some(_) if !is_ours => self.take_over(id)?,
                 None if !is_ours => without_manifest.push(id),
                 _ => {}

@@ -34,7 +34,8 @@ pub(super) fn inputs(plan: &ShipPlan) -> Result<Vec<SectionInput>, ShipError> {
             .zip(found.into_iter().flatten())
             .map(|(entry, bytes)| (entry.base, entry.last_delta, entry.max_timestamp, bytes))
             .collect(),
-        state: section.state.clone(),
+        state: Vec::new(),
+        has_aborted: false,
     };
     Ok(plan.sections.iter().zip(found).map(input).collect())
 }

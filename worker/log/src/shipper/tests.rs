@@ -6,7 +6,11 @@ use units::{BrokerId, Incarnation, PartitionId, TimestampMs, TopicId};
 
 use super::*;
 use crate::{
-    partition::index::{IndexEntry, Location},
+    partition::{
+        epochs::Epochs,
+        index::{IndexEntry, Location},
+        producers::Producers,
+    },
     spans::FileMap,
 };
 
@@ -24,8 +28,14 @@ fn object(incarnation: u32, seq: u64) -> ObjectId {
 
 /// A shipper of `incarnation`; each giver is another process.
 fn shipper<S: ObjectStore>(store: &Arc<S>, incarnation: u32, giver: u64) -> Shipper {
+    lazy(store, incarnation, giver, 1)
+}
+
+/// One that names parts only once there are `parts_max` of them.
+fn lazy<S: ObjectStore>(store: &Arc<S>, incarnation: u32, giver: u64, parts_max: usize) -> Shipper {
     let owner = Owner { broker: BrokerId(1), incarnation: Incarnation(incarnation) };
-    Shipper::new(store.clone(), keys(), owner, WriteIds::of(giver), Rules::default())
+    let config = LogConfig { manifest_parts_max: parts_max, ..LogConfig::new(BrokerId(1), "test", "/") };
+    Shipper::new(store.clone(), keys(), owner, WriteIds::of(giver), (Rules::default(), Policy::of(&config)))
 }
 
 fn claimed<S: ObjectStore>(store: &Arc<S>, incarnation: u32) -> Shipper {
@@ -46,12 +56,17 @@ fn plan(partitions: &[i32], base: i64) -> ShipTask {
             entries: vec![IndexEntry { base: Offset(base), last_delta: 0, length, location, max_timestamp: TimestampMs(1) }],
             in_memory: vec![Some(Bytes::from(batch))],
             log_start: Offset::ZERO,
-            epochs: Epochs::default(),
             recovered_end: Offset(1000),
-            state: Vec::new(),
+            epochs: Epochs::default(),
+            producers: Producers::default(),
         }
     };
-    ShipTask::Segment(ShipPlan { sections: partitions.iter().map(section).collect(), files: FileMap::new(), covers: 0 })
+    ShipTask::Segment(ShipPlan {
+        sections: partitions.iter().map(section).collect(),
+        files: FileMap::new(),
+        covers: 0,
+        now: TimestampMs(1),
+    })
 }
 
 fn unnamed(done: ShipDone) -> Vec<Unnamed> {
@@ -60,7 +75,7 @@ fn unnamed(done: ShipDone) -> Vec<Unnamed> {
         | ShipDone::Forgotten(_, unnamed)
         | ShipDone::Swept { unnamed, .. }
         | ShipDone::Judged { unnamed, .. } => unnamed,
-        ShipDone::Claimed | ShipDone::Deleted(_) => Vec::new(),
+        _ => Vec::new(),
     }
 }
 
@@ -111,27 +126,198 @@ fn of_two_processes_that_are_the_same_incarnation_the_second_is_refused() {
 }
 
 #[test]
-fn a_segment_that_is_named_halfway_is_named_on_and_not_put_again() {
+fn a_segment_costs_one_put_and_is_named_when_there_are_enough_parts() {
     let store = Arc::new(MemoryStore::new());
-    let mut shipper = claimed(&store, 1);
-    store.inject(Injection::next(Operation::Put, Fault::Unavailable).of("manifest").after(1));
-    let ShipDone::Manifests { manifests, is_segment: true, .. } = shipper.perform(&plan(&[0, 1, 2], 0)).unwrap() else { panic!() };
-    assert_eq!(manifests.iter().map(|(id, _)| id.partition.0).collect::<Vec<_>>(), [0]);
-    let ShipDone::Manifests { manifests, is_segment: false, .. } = shipper.perform(&plan(&[1, 2], 0)).unwrap() else { panic!() };
-    assert_eq!(manifests.iter().map(|(id, _)| id.partition.0).collect::<Vec<_>>(), [1, 2]);
-    assert!(store.head(&keys().segment(object(1, 1))).unwrap().is_none(), "one segment was put");
+    let mut shipper = lazy(&store, 1, 1, 4);
+    shipper.perform(&ShipTask::Claim).unwrap();
+    let before = store.requests().puts;
+    for base in 0..3 {
+        let ShipDone::Manifests { manifests, .. } = shipper.perform(&plan(&[0], base)).unwrap() else { panic!() };
+        assert_eq!(manifests[0].1.as_ref().unwrap().end(), Offset(base + 1), "readers know at once");
+    }
+    assert_eq!(store.requests().puts - before, 3);
+    shipper.perform(&plan(&[0], 3)).unwrap();
+    assert_eq!(store.requests().puts - before, 5);
+    assert_eq!(read_manifest(&*store, &keys(), id(0)).unwrap().unwrap().0.end(), Offset(4));
 }
 
 #[test]
-fn a_segment_that_is_still_to_be_named_is_of_use() {
+fn a_manifest_that_cannot_be_replaced_now_is_replaced_with_the_next_segment() {
     let store = Arc::new(MemoryStore::new());
     let mut shipper = claimed(&store, 1);
     store.inject(Injection::next(Operation::Put, Fault::Unavailable).of("manifest").after(1));
+    shipper.perform(&plan(&[0, 1, 2], 0)).unwrap();
+    let end = |partition| read_manifest(&*store, &keys(), id(partition)).unwrap().map(|(manifest, _)| manifest.end().0);
+    assert_eq!([end(0), end(1), end(2)], [Some(1), None, None]);
+    shipper.perform(&plan(&[1, 2], 1)).unwrap();
+    assert_eq!([end(0), end(1), end(2)], [Some(1), Some(2), Some(2)]);
+}
+
+#[test]
+fn what_was_put_and_not_named_is_named_by_the_next_incarnation() {
+    let store = Arc::new(MemoryStore::new());
+    let mut first = lazy(&store, 1, 1, 100);
+    first.perform(&ShipTask::Claim).unwrap();
+    for base in 0..3 {
+        first.perform(&plan(&[0, 1], base)).unwrap();
+    }
+    let mut second = claimed(&store, 2);
+    let ShipDone::CaughtUp { manifests, aside } = second.perform(&ShipTask::CatchUp(vec![id(0)])).unwrap() else { panic!() };
+    assert_eq!((manifests.len(), aside.len()), (1, 0));
+    assert_eq!(manifests[0].1.as_ref().unwrap().end(), Offset(3));
+    assert_eq!(read_manifest(&*store, &keys(), id(0)).unwrap().unwrap().0.end(), Offset(3));
+    assert!(read_manifest(&*store, &keys(), id(1)).unwrap().is_none(), "a partition that is gone stays gone");
+    let before = store.requests();
+    second.perform(&ShipTask::CatchUp(vec![id(0)])).unwrap();
+    assert_eq!(store.requests(), before, "it is done once");
+}
+
+#[test]
+fn a_segment_with_parts_that_are_not_named_is_of_use_until_they_are_deleted() {
+    let store = Arc::new(MemoryStore::new());
+    let mut shipper = lazy(&store, 1, 1, 100);
+    shipper.perform(&ShipTask::Claim).unwrap();
     shipper.perform(&plan(&[0, 1], 0)).unwrap();
+    let puts = store.requests().puts;
     assert_eq!(unnamed(shipper.perform(&ShipTask::Trim(id(0), Offset(1))).unwrap()), []);
-    shipper.perform(&plan(&[1], 0)).unwrap();
     let gone = unnamed(shipper.perform(&ShipTask::Trim(id(1), Offset(1))).unwrap());
     assert_eq!(gone.iter().map(|unnamed| unnamed.object).collect::<Vec<_>>(), [object(1, 0)]);
+    assert_eq!(store.requests().puts, puts, "no manifest ever named it");
+}
+
+#[test]
+fn the_newest_object_of_a_row_stays_until_there_is_another() {
+    let store = Arc::new(MemoryStore::new());
+    let mut first = claimed(&store, 1);
+    first.perform(&plan(&[0], 0)).unwrap();
+    first.perform(&ShipTask::Delete(object(1, 0))).unwrap();
+    let there = |incarnation, seq| store.head(&keys().segment(object(incarnation, seq))).unwrap().map(|head| head.size > 0);
+    assert_eq!(there(1, 0), Some(true));
+    let mut second = claimed(&store, 2);
+    assert_eq!(there(1, 1), Some(false), "the fence lies behind it");
+    assert!(matches!(first.perform(&plan(&[0], 1)), Err(ShipError::Fenced { found: 2, ours: 1 })));
+    second.perform(&plan(&[0], 1)).unwrap();
+    second.perform(&ShipTask::Delete(object(2, 0))).unwrap();
+    second.perform(&plan(&[0], 2)).unwrap();
+    assert_eq!((there(2, 0), there(2, 1)), (None, Some(true)));
+}
+
+#[test]
+fn a_damaged_manifest_sets_its_partition_aside_and_nothing_else() {
+    let store = Arc::new(MemoryStore::new());
+    let mut first = claimed(&store, 1);
+    first.perform(&plan(&[0, 1], 0)).unwrap();
+    assert!(store.flip_bit(&keys().manifest(id(0)), 100));
+    let mut second = claimed(&store, 2);
+    assert!(matches!(second.perform(&plan(&[0, 1], 1)), Ok(ShipDone::SetAside(aside, _)) if aside == id(0)));
+    assert!(matches!(second.perform(&ShipTask::Load(id(0))), Ok(ShipDone::SetAside(..))));
+    assert!(matches!(second.perform(&plan(&[1], 1)), Ok(ShipDone::Manifests { .. })));
+    assert!(matches!(second.perform(&ShipTask::Forget(id(0))), Ok(ShipDone::Forgotten(..))), "its topic can be removed");
+}
+
+#[test]
+fn small_segments_become_one_and_readers_get_the_same() {
+    let store = Arc::new(MemoryStore::new());
+    let mut shipper = claimed(&store, 1);
+    for base in 0..6 {
+        shipper.perform(&plan(&[0, 1], base)).unwrap();
+    }
+    let before = read_manifest(&*store, &keys(), id(0)).unwrap().unwrap().0;
+    let ShipDone::Manifests { manifests, unnamed, .. } = shipper.perform(&ShipTask::Merge(id(0), before.segments[1..5].to_vec())).unwrap()
+    else {
+        panic!()
+    };
+    assert!(unnamed.is_empty(), "the other partition still needs them");
+    let after = manifests[0].1.clone().unwrap();
+    let ranges: Vec<_> = after.segments.iter().map(|segment| (segment.base.0, segment.end.0)).collect();
+    assert_eq!(ranges, [(0, 1), (1, 5), (5, 6)]);
+    assert_eq!(after.bytes(), before.bytes());
+    let cold = crate::cold::Cold::new(store.clone(), keys());
+    for from in 0..6 {
+        let read = crate::Read { from: Offset(from), bytes_max: 1 << 20, whole_first_batch: true, isolation: Default::default() };
+        let of = |manifest: &Manifest| {
+            let (batches, _) = cold.read(id(0), manifest, &read, Offset(from + 1)).unwrap();
+            batches.concat()
+        };
+        assert_eq!(of(&before), of(&after));
+    }
+    let before = read_manifest(&*store, &keys(), id(1)).unwrap().unwrap().0;
+    let done = shipper.perform(&ShipTask::Merge(id(1), before.segments[1..5].to_vec())).unwrap();
+    let gone: Vec<_> = unnamed_of(done);
+    assert_eq!(gone, (1..5).map(|seq| object(1, seq)).collect::<Vec<_>>());
+}
+
+fn unnamed_of(done: ShipDone) -> Vec<ObjectId> {
+    unnamed(done).into_iter().map(|unnamed| unnamed.object).collect()
+}
+
+#[test]
+fn a_manifest_stays_small_however_long_its_partition_lives() {
+    let store = Arc::new(MemoryStore::new());
+    let mut shipper = claimed(&store, 1);
+    shipper.policy.references_max = 16;
+    let mut largest = 0;
+    for base in 0..200 {
+        shipper.perform(&plan(&[0], base)).unwrap();
+        largest = largest.max(store.head(&keys().manifest(id(0))).unwrap().unwrap().size);
+    }
+    let (manifest, _) = read_manifest(&*store, &keys(), id(0)).unwrap().unwrap();
+    assert_eq!((manifest.segments.len(), manifest.end()), (200, Offset(200)));
+    assert!(manifest.chunks.len() > 20 && largest < 3000, "{} chunks, {largest} bytes", manifest.chunks.len());
+    // What the log start passes goes, chunks included.
+    let gone = unnamed_of(shipper.perform(&ShipTask::Trim(id(0), Offset(100))).unwrap());
+    assert!(gone.len() > 110, "{} objects", gone.len());
+    for object in gone {
+        shipper.perform(&ShipTask::Delete(object)).unwrap();
+    }
+    let mut second = claimed(&store, 2);
+    let (manifest, _) = read_manifest(&*store, &keys(), id(0)).unwrap().unwrap();
+    assert_eq!((manifest.segments.len(), manifest.segments[0].base), (100, Offset(100)));
+    assert_eq!(sweep(&mut second), []);
+}
+
+#[test]
+fn a_store_that_does_not_arbitrate_is_refused_before_anything_is_put() {
+    let store = Arc::new(Careless(MemoryStore::new()));
+    let mut shipper = shipper(&store, 1, 1);
+    shipper.is_probed = false;
+    let refused = shipper.perform(&ShipTask::Claim).err().unwrap();
+    assert!(matches!(refused.state(), Some(StoreState::RefusedNoConditionalWrites(_))), "{refused}");
+    assert!(!store.0.keys().contains(&keys().epoch()));
+}
+
+/// A store that accepts conditions and does not hold them.
+struct Careless(MemoryStore);
+
+impl ObjectStore for Careless {
+    fn get(&self, key: &Key) -> Result<store::Object, StoreError> {
+        self.0.get(key)
+    }
+
+    fn get_range(&self, key: &Key, range: std::ops::Range<u64>) -> Result<Bytes, StoreError> {
+        self.0.get_range(key, range)
+    }
+
+    fn head(&self, key: &Key) -> Result<Option<store::Head>, StoreError> {
+        self.0.head(key)
+    }
+
+    fn put_if_absent(&self, key: &Key, body: Body, write_id: store::WriteId) -> Result<Version, PutError> {
+        drop(self.0.delete(key));
+        self.0.put_if_absent(key, body, write_id)
+    }
+
+    fn put_if_match(&self, key: &Key, body: Body, _: &Version, write_id: store::WriteId) -> Result<Version, PutError> {
+        self.put_if_absent(key, body, write_id)
+    }
+
+    fn list(&self, prefix: &store::Prefix, after: Option<&Key>, limit: usize) -> Result<Vec<store::Listed>, StoreError> {
+        self.0.list(prefix, after, limit)
+    }
+
+    fn delete(&self, key: &Key) -> Result<(), StoreError> {
+        self.0.delete(key)
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The engine over a simulated volume and store: seeded, single-threaded, with every order of persistence, crashes at any
-//! step, torn writes, flipped bits, no room and a store that loses answers.
+//! step, torn writes, flipped bits, no room, a store that loses answers or is away, processes that go on although another has
+//! taken over, and volumes that are lost.
 //!
 //! `SW_SEEDS` says how many seeds each property is tried with; a failing seed is printed, and `SW_SEED` replays it.
 
@@ -10,7 +11,7 @@ mod transactor;
 mod world;
 
 use crate::rules::Rules;
-use world::World;
+use world::{Sights, World};
 
 /// What a seed has shown, if it failed.
 pub(crate) type Outcome = Result<(), String>;
@@ -18,15 +19,15 @@ pub(crate) type Outcome = Result<(), String>;
 /// Steps of one run.
 const STEPS: usize = 400;
 
-/// Runs one seed under `rules`. Gives what the store repaired of the volume.
-pub(crate) fn run(seed: u64, rules: Rules) -> Result<Vec<String>, String> {
+/// Runs one seed under `rules`. Gives what the store repaired of the volume, and what else has happened.
+pub(crate) fn run(seed: u64, rules: Rules) -> Result<(Vec<String>, Sights), String> {
     let attempt = std::panic::catch_unwind(|| {
         let mut world = World::new(seed, rules)?;
         for _ in 0..STEPS {
             world.step()?;
         }
         world.finish()?;
-        Ok(world.repaired)
+        Ok((world.repaired, world.seen))
     });
     attempt.unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));

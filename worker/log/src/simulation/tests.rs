@@ -22,10 +22,26 @@ fn whatever_happens_what_was_acknowledged_is_there_once_in_order_and_nothing_els
 
 #[test]
 fn damage_is_repaired_from_the_store_before_the_checkpoint_and_behind_it() {
-    let repairs = || (0..RULE_SEEDS).flat_map(|seed| run(seed, Rules::default()).unwrap_or_default());
+    let repairs = || (0..RULE_SEEDS).flat_map(|seed| run(seed, Rules::default()).map(|(repaired, _)| repaired).unwrap_or_default());
     let is_behind = |repaired: &String| repaired.starts_with("groups");
     assert!(repairs().any(|repaired| is_behind(&repaired)), "no seed damages a group behind the checkpoint that was shipped");
     assert!(repairs().any(|repaired| !is_behind(&repaired)), "no seed damages one before it");
+}
+
+#[test]
+fn runs_come_by_what_they_are_made_for() {
+    let sights: Vec<_> = (0..60).filter_map(|seed| run(seed, Rules::default()).ok()).map(|(_, sights)| sights).collect();
+    let count = |is_seen: fn(&super::Sights) -> bool| sights.iter().filter(|sights| is_seen(sights)).count();
+    let counts = [
+        ("volumes that came back", count(|sights| sights.is_restored)),
+        ("with records", count(|sights| sights.is_restored_with_records)),
+        ("processes of before that were refused", count(|sights| sights.is_zombie_refused)),
+        ("starts without the store", count(|sights| sights.is_opened_alone)),
+        ("merges", count(|sights| sights.is_merged)),
+        ("chunks", count(|sights| sights.is_chunked)),
+        ("cold reads", count(|sights| sights.is_cold)),
+    ];
+    assert!(counts.iter().all(|(_, count)| *count >= 3), "{counts:?}");
 }
 
 /// Seeds that are tried without a rule.
@@ -73,5 +89,11 @@ rules!(
     checkpoint_is_durable,
     checkpoint_keeps_producers,
     duplicates_wait,
-    failed_flush_is_fatal
+    failed_flush_is_fatal,
+    predecessors_are_fenced,
+    newest_is_kept,
+    row_is_read_again,
+    names_before_data,
+    sections_end_exactly,
+    empty_volumes_are_restored
 );

@@ -61,6 +61,19 @@ impl Transactor {
         }
     }
 
+    /// What was at risk is lost, markers too. `reopened` are the payloads of the transaction that is open in what came back: its
+    /// coordinator comes back from the same log and aborts it.
+    pub(crate) fn on_loss(&mut self, reopened: Option<Vec<u64>>) {
+        self.change(Fate::Open, Fate::Aborted);
+        self.change(Fate::Committing, Fate::Committed);
+        for payload in reopened.iter().flatten() {
+            self.fates.insert(*payload, Fate::Aborted);
+        }
+        self.epoch += 1;
+        (self.sequence, self.is_waiting) = (0, false);
+        self.phase = if reopened.is_some() { Phase::Ending { is_commit: false } } else { Phase::Open };
+    }
+
     fn change(&mut self, from: Fate, to: Fate) {
         for fate in self.fates.values_mut().filter(|fate| **fate == from) {
             *fate = to;

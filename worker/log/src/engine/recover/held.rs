@@ -1,6 +1,6 @@
 //! What the object store holds, for a recovery that finds the volume damaged.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{cell::OnceCell, collections::BTreeMap, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use store::ObjectStore;
@@ -10,9 +10,9 @@ use crate::{
     Isolation, Read, TopicPartitionId,
     cold::Cold,
     keys::Keys,
-    manifest::{Manifest, ObjectId},
+    manifest::{Manifest, ObjectId, Owner},
     partition::Partition,
-    shipper::{self, ShipError},
+    shipper::{self, Parts, ShipError},
 };
 
 /// Bytes of batches that are read from the store at once.
@@ -22,6 +22,8 @@ const READ_BYTES: usize = 4 << 20;
 pub(crate) struct Held {
     store: Arc<dyn ObjectStore>,
     keys: Keys,
+    /// What was put and not named, once anybody has asked.
+    parts: OnceCell<Parts>,
 }
 
 /// Manifests of all partitions that have one.
@@ -29,12 +31,21 @@ pub(super) type Manifests = BTreeMap<TopicPartitionId, Arc<Manifest>>;
 
 impl Held {
     pub(crate) fn new(store: Arc<dyn ObjectStore>, keys: Keys) -> Self {
-        Self { store, keys }
+        Self { store, keys, parts: OnceCell::new() }
     }
 
     fn manifest(&self, id: TopicPartitionId) -> Result<Option<Arc<Manifest>>, ShipError> {
-        let manifest = shipper::read_manifest(&*self.store, &self.keys, id)?.map(|(manifest, _)| manifest);
-        Ok(manifest.filter(|manifest| manifest.owner.broker == self.keys.broker()).map(Arc::new))
+        let parts = match self.parts.get() {
+            Some(parts) => parts,
+            None => {
+                let parts = shipper::pending_parts(&*self.store, &self.keys, Incarnation(u32::MAX))?;
+                self.parts.get_or_init(|| parts)
+            }
+        };
+        let named = shipper::read_manifest(&*self.store, &self.keys, id)?.map(|(manifest, _)| manifest);
+        let named = named.filter(|manifest| manifest.owner.broker == self.keys.broker());
+        let owner = Owner { broker: self.keys.broker(), incarnation: Incarnation(0) };
+        Ok(parts.over(id, named, || Manifest::new(owner)).map(Arc::new))
     }
 
     /// The manifest of `id`, if it holds all of `range`.

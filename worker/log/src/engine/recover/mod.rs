@@ -13,6 +13,7 @@ use units::{Incarnation, TimestampMs};
 use crate::{
     Disk, OpenError, Recovered, TopicPartitionId,
     checkpoint::{self, Checkpoint},
+    keys::Keys,
     partition::{Partition, index::Location},
     rules::Rules,
     wal::{
@@ -39,6 +40,8 @@ pub(crate) struct Recovery {
     pub(crate) free: Vec<(u32, u64)>,
     /// A number above that of every file.
     pub(crate) next_file: u32,
+    /// Named objects of the broker that the volume keeps.
+    pub(crate) names: BTreeMap<String, bytes::Bytes>,
     pub(crate) report: Recovered,
 }
 
@@ -64,8 +67,17 @@ pub(crate) fn recover(disk: &dyn Disk, rules: Rules, now: TimestampMs, held: &He
     replay.load_files_before(disk, &numbers)?;
     replay.replay(disk, &numbers, held)?;
     replay.check_reach(held)?;
-    replay.finish(disk, &numbers)
+    let mut recovery = replay.finish(disk, &numbers)?;
+    for name in disk.list(NAMED).map_err(failed("list", NAMED))?.into_iter().filter(|name| Keys::is_name(name) && !name.ends_with(".new")) {
+        let path = format!("{NAMED}/{name}");
+        let bytes = disk.read(&path).map_err(failed("read", &path))?;
+        recovery.names.extend(bytes.map(|bytes| (name, bytes.into())));
+    }
+    Ok(recovery)
 }
+
+/// The folder of named objects on the volume.
+pub(crate) const NAMED: &str = "named";
 
 fn corrupt_file(name: &str, reason: &str) -> OpenError {
     OpenError::CorruptFile { name: name.to_owned(), reason: reason.to_owned() }
@@ -105,6 +117,7 @@ impl Replay {
             used: BTreeMap::new(),
             free: Vec::new(),
             next_file: numbers.last().map_or(1, |number| number + 1),
+            names: BTreeMap::new(),
             report: Recovered { partitions: self.partitions.len(), repaired, ..self.report },
             partitions: self.partitions,
         };

@@ -45,13 +45,22 @@ impl World {
     }
 
     pub(super) fn delete_records(&mut self) {
-        let partition = i32::try_from(self.random.below(3)).expect("few");
+        if self.random.chance(25) {
+            (0..PARTITIONS).for_each(|partition| self.delete_records_of(partition, true));
+        } else {
+            let partition = i32::try_from(self.random.below(3)).expect("few");
+            self.delete_records_of(partition, false);
+        }
+    }
+
+    fn delete_records_of(&mut self, partition: i32, is_all: bool) {
         let Some(state) = self.live().engine.partitions.get(&id(partition)) else { return };
         let (start, end) = (state.log_start.0, state.high_watermark.0);
         if end <= start {
             return;
         }
-        let before = start + i64::try_from(self.random.below(usize::try_from(end - start).expect("small") + 1)).expect("small");
+        let some = start + i64::try_from(self.random.below(usize::try_from(end - start).expect("small") + 1)).expect("small");
+        let before = if is_all { end } else { some };
         let ledger = self.ledgers.get_mut(&partition).expect("made");
         ledger.log_start_asked = ledger.log_start_asked.max(before);
         let heard = self.heard.clone();

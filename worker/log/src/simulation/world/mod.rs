@@ -1,10 +1,12 @@
 //! One volume, one store, the clients, and whatever goes wrong.
 
 mod clients;
+mod loss;
 mod reader;
 mod store;
 mod transactions;
 mod volume;
+mod zombie;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -14,7 +16,7 @@ use std::{
 
 use ::store::{Fault, Injection, MemoryStore, ObjectStore, Operation, Plan, WriteIds};
 use bytes::Bytes;
-use units::{BrokerId, Offset, PartitionId, ProducerEpoch, ProducerId, TimestampMs, TopicId};
+use units::{BrokerId, ByteCount, Incarnation, Offset, PartitionId, ProducerEpoch, ProducerId, TimestampMs, TopicId};
 
 use super::{
     Outcome,
@@ -26,9 +28,10 @@ use crate::{
     Append, AppendError, Appended, Damage, Disk, Isolation, LogConfig, Marker, OpenError, Origin, PartitionConfig, Read, ReadError, Ship,
     SimulatedDisk, TopicPartitionId, TransactionOutcome, Verification, WriteMode,
     cold::Cold,
+    engine::ship::ShipDone,
     engine::{Engine, Now, Ready, Request, chores::ChorePoll, read::Found},
     keys::Keys,
-    manifest::Manifest,
+    manifest::{Manifest, Owner},
     open,
     partition::index::{IndexEntry, Location},
     rules::Rules,
@@ -41,7 +44,11 @@ use crate::{
     },
 };
 
+use zombie::Zombie;
+
 const PARTITIONS: i32 = 3;
+/// The partition whose local copies go early.
+const COLD: i32 = 1;
 /// The partition that sees transactions.
 const TRANSACTED: i32 = 2;
 const PRODUCERS: usize = 4;
@@ -103,8 +110,34 @@ pub(crate) struct World {
     evidence: u64,
     ship: Ship,
     is_store_faulty: bool,
+    /// The store does not answer at all.
+    is_store_away: bool,
+    parts_max: usize,
+    /// A process of before that has not noticed that it is that.
+    zombie: Option<Zombie>,
+    /// What this seed has come by.
+    pub(crate) seen: Sights,
     /// What the damaged volume was repaired from the store, in words.
     pub(crate) repaired: Vec<String>,
+}
+
+/// What runs have come by: that nothing fails says little where nothing happens.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sights {
+    /// A volume was lost and came back from the store.
+    pub(crate) is_restored: bool,
+    /// With records in it.
+    pub(crate) is_restored_with_records: bool,
+    /// A process of before was refused by the store.
+    pub(crate) is_zombie_refused: bool,
+    /// The log was opened while the store was away.
+    pub(crate) is_opened_alone: bool,
+    /// Small segments were merged.
+    pub(crate) is_merged: bool,
+    /// A manifest has moved references into a chunk.
+    pub(crate) is_chunked: bool,
+    /// A local copy was let go of that the store alone holds then.
+    pub(crate) is_cold: bool,
 }
 
 struct Live {
@@ -153,6 +186,10 @@ impl World {
             clients: clients.collect(),
             transactor: Transactor::new(),
             is_store_faulty: random.chance(50),
+            is_store_away: false,
+            parts_max: [1, 3, 20][random.below(3)],
+            zombie: None,
+            seen: Sights::default(),
             random,
             rules,
             disk: SimulatedDisk::new(CAPACITY_BYTES),
@@ -169,12 +206,18 @@ impl World {
             repaired: Vec::new(),
         };
         world.open().map_err(|error| error.to_string())?;
-        for partition in 0..PARTITIONS {
-            let done = Box::new(|outcome: Result<(), AppendError>| outcome.expect("a fresh volume takes partitions"));
-            world.submit(Request::Configure { partition: id(partition), config: PartitionConfig::default(), may_create: true, done });
-        }
+        world.make_partitions();
         world.drain()?;
         Ok(world)
+    }
+
+    fn make_partitions(&mut self) {
+        for partition in 0..PARTITIONS {
+            let done = Box::new(|outcome: Result<(), AppendError>| outcome.expect("a fresh volume takes partitions"));
+            let local_bytes = (partition == COLD).then_some(ByteCount(8 << 10));
+            let config = PartitionConfig { local_bytes, ..PartitionConfig::default() };
+            self.submit(Request::Configure { partition: id(partition), config, may_create: true, done });
+        }
     }
 
     fn config(&self) -> LogConfig {
@@ -190,7 +233,13 @@ impl World {
             ship: self.ship,
             checkpoint_interval: Duration::from_millis(60),
             disk_reserve_bytes: FILE_BYTES,
-            object_grace: Duration::from_millis(200),
+            object_grace: Duration::from_millis(60),
+            retention_interval: Duration::from_millis(40),
+            manifest_parts_max: self.parts_max,
+            manifest_bytes_max: 64 << 10,
+            manifest_references_max: 6,
+            merge_bytes: 30 << 10,
+            merge_pieces_min: 2,
             write_mode: WriteMode::Buffered,
             ..LogConfig::new(BrokerId(1), "sim", "/")
         }
@@ -205,6 +254,10 @@ impl World {
         self.now = Duration::ZERO;
         // What earlier incarnations have sent may still be on its way.
         self.store.plan(None);
+        if self.is_store_away {
+            self.store.plan(Some(Plan { unavailable: 1000, ..Plan::default() }));
+            self.seen.is_opened_alone = true;
+        }
         let store: Arc<dyn ObjectStore> = self.store.clone();
         let now = self.clock().wall;
         let opened = open::open(self.config(), self.rules, &self.disk, store.clone(), (WriteIds::of(self.opened), now))?;
@@ -219,7 +272,9 @@ impl World {
 
     /// The store loses answers again.
     fn trouble(&mut self) {
-        if self.is_store_faulty {
+        if self.is_store_away {
+            self.store.plan(Some(Plan { unavailable: 1000, ..Plan::default() }));
+        } else if self.is_store_faulty {
             let seed = self.random.next();
             self.store.plan(Some(Plan { seed, answer_lost: 60, request_lost: 60, late: 40, unavailable: 60 }));
         }
@@ -252,7 +307,15 @@ impl World {
                 self.repeat();
             }
             98 => self.crash(true)?,
+            _ if self.random.chance(25) => self.lose_volume()?,
             _ => self.crash(false)?,
+        }
+        if self.random.chance(2) {
+            self.is_store_away = !self.is_store_away && self.random.chance(30);
+            self.trouble();
+        }
+        if self.zombie.is_some() && self.random.chance(20) {
+            self.walk_zombie()?;
         }
         self.now += Duration::from_micros(500);
         self.hear()
@@ -262,6 +325,7 @@ impl World {
     pub(crate) fn finish(&mut self) -> Outcome {
         self.disk.set_capacity(CAPACITY_BYTES);
         self.disk.fail_after(None);
+        self.is_store_away = false;
         self.crash(false)?;
         self.drain()?;
         self.verify()?;

@@ -61,7 +61,8 @@ impl World {
             && spans::read(files, entries).is_err()
         {
             let (manifest, end) = live.engine.find_elsewhere(id, &read)?;
-            let manifest = manifest.map_or_else(|| live.cold.manifest(id), Ok);
+            let is_caught_up = live.engine.shipping.is_caught_up();
+            let manifest = manifest.map_or_else(|| live.cold.manifest(id, is_caught_up), Ok);
             if let Ok((batches, _)) = manifest.and_then(|manifest| live.cold.read(id, &manifest, &read, end)) {
                 return Ok(batches);
             }
@@ -75,7 +76,10 @@ impl World {
                 }
             }),
             Found::Cold(manifest, end) => {
-                let manifest = manifest.map_or_else(|| live.cold.manifest(id), Ok)?;
+                let is_caught_up = live.engine.shipping.is_caught_up();
+                let manifest = manifest.map_or_else(|| live.cold.manifest(id, is_caught_up), Ok)?;
+                self.seen.is_cold = true;
+                let live = self.live();
                 Ok(live.cold.read(id, &manifest, &read, end)?.0)
             }
         }

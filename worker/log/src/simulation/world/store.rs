@@ -25,12 +25,22 @@ impl World {
         let now = self.clock();
         let live = self.live();
         let Ok(task) = live.engine.poll_ship(now) else { return Ok(false) };
+        let is_merge = matches!(task, crate::engine::ship::ShipTask::Merge(..));
         match live.shipper.perform(&task) {
-            Ok(done) => live.engine.on_shipped(done, now),
+            Ok(ShipDone::SetAside(id, reason) | ShipDone::Unmergeable(id, reason)) => return Err(format!("{id} is set aside: {reason}")),
+            Ok(ShipDone::CaughtUp { aside, .. }) if !aside.is_empty() => return Err(format!("set aside: {aside:?}")),
+            Ok(done) => {
+                if let ShipDone::Manifests { manifests, .. } = &done {
+                    self.seen.is_merged |= is_merge;
+                    self.seen.is_chunked |= manifests.iter().flat_map(|(_, manifest)| manifest).any(|manifest| !manifest.chunks.is_empty());
+                }
+                self.live().engine.on_shipped(done, now);
+            }
             Err(error) if error.is_fatal() => return Err(error.to_string()),
             Err(error @ (ShipError::Local(_) | ShipError::Damaged { .. } | ShipError::Corrupt(..))) => return Err(error.to_string()),
-            Err(_) => live.engine.on_ship_failed(now),
+            Err(error) => live.engine.on_ship_failed(&error, now),
         }
+        self.restart_if_failed()?;
         Ok(true)
     }
 
@@ -49,24 +59,39 @@ impl World {
         }
     }
 
-    /// The manifests as the store has them.
-    fn manifests(&mut self) -> Result<Vec<Manifest>, String> {
+    /// The manifests as the store has them, with what was put and not named.
+    fn manifests(&mut self) -> Result<BTreeMap<TopicPartitionId, Manifest>, String> {
         self.store.plan(None);
         let keys = Keys::new("sim", BrokerId(1)).expect("a name");
-        let read = |partition| shipper::read_manifest(&*self.store, &keys, id(partition)).map_err(|error| error.to_string());
-        let manifests = (0..PARTITIONS).map(read).collect::<Result<Vec<_>, _>>();
+        let read = || -> Result<BTreeMap<_, _>, ShipError> {
+            let parts = shipper::pending_parts(&*self.store, &keys, Incarnation(u32::MAX))?;
+            let mut manifests = BTreeMap::new();
+            for partition in (0..PARTITIONS).map(id) {
+                let named = shipper::read_manifest(&*self.store, &keys, partition)?.map(|(manifest, _)| manifest);
+                let owner = Owner { broker: BrokerId(1), incarnation: Incarnation(0) };
+                manifests.extend(parts.over(partition, named, || Manifest::new(owner)).map(|manifest| (partition, manifest)));
+            }
+            Ok(manifests)
+        };
+        let manifests = read().map_err(|error| error.to_string());
         self.trouble();
-        Ok(manifests?.into_iter().flatten().map(|(manifest, _)| manifest).collect())
+        manifests
     }
 
-    /// Every name reachable from a manifest exists.
+    /// Every name reachable from a manifest exists, be it in the store or in the log's memory.
     pub(super) fn check_names(&mut self) -> Outcome {
         let keys = Keys::new("sim", BrokerId(1)).expect("a name");
         let there: BTreeSet<_> = self.store.keys().into_iter().collect();
-        for segment in self.manifests()?.iter().flat_map(|manifest| &manifest.segments) {
-            let key = keys.segment(segment.object);
-            if !there.contains(&key) {
-                return Err(format!("a manifest names {key}, which does not exist"));
+        let mut manifests: Vec<_> = self.manifests()?.into_values().map(Arc::new).collect();
+        manifests.extend(self.live().engine.partitions.values().filter_map(|partition| partition.manifest.clone()));
+        for manifest in manifests {
+            let chunks = manifest.chunks.iter().map(|chunk| chunk.object);
+            let start = manifest.log_start;
+            for object in manifest.segments.iter().filter(|segment| segment.end > start).map(|segment| segment.object).chain(chunks) {
+                let key = keys.segment(object);
+                if !there.contains(&key) {
+                    return Err(format!("a manifest names {key}, which does not exist"));
+                }
             }
         }
         Ok(())
@@ -75,6 +100,7 @@ impl World {
     /// With time and a store without faults, everything of use stays, and nothing else of earlier incarnations does.
     pub(super) fn clean_up(&mut self) -> Outcome {
         self.is_store_faulty = false;
+        self.zombie = None;
         self.store.plan(None);
         let is_quiet = self.random.chance(50);
         if is_quiet {
@@ -97,7 +123,12 @@ impl World {
 
     fn check_garbage(&mut self) -> Outcome {
         let keys = Keys::new("sim", BrokerId(1)).expect("a name");
-        let named: BTreeSet<_> = self.manifests()?.iter().flat_map(|manifest| &manifest.segments).map(|segment| segment.object).collect();
+        // As the store has them: what is pending may have passed what they still name.
+        let named = |partition| shipper::read_manifest(&*self.store, &keys, id(partition)).map_err(|error| error.to_string());
+        let stored = (0..PARTITIONS).map(named).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().map(|(manifest, _)| manifest);
+        let manifests: Vec<_> = stored.chain(self.manifests()?.into_values()).collect();
+        let segments = manifests.iter().flat_map(|manifest| &manifest.segments).map(|segment| segment.object);
+        let named: BTreeSet<_> = segments.chain(manifests.iter().flat_map(|manifest| &manifest.chunks).map(|chunk| chunk.object)).collect();
         let ours = self.live().engine.incarnation;
         for listed in self.store.list(&keys.segments(), None, usize::MAX).map_err(|error| error.to_string())? {
             let object = keys.object(&listed.key).ok_or(format!("{} is no segment", listed.key))?;
@@ -122,14 +153,6 @@ impl World {
     }
 
     fn manifest_ends(&mut self) -> Result<BTreeMap<TopicPartitionId, Offset>, String> {
-        self.store.plan(None);
-        let keys = Keys::new("sim", BrokerId(1)).expect("a name");
-        let mut ends = BTreeMap::new();
-        for partition in 0..PARTITIONS {
-            let read = shipper::read_manifest(&*self.store, &keys, id(partition)).map_err(|error| error.to_string())?;
-            ends.extend(read.map(|(manifest, _)| (id(partition), manifest.end())));
-        }
-        self.trouble();
-        Ok(ends)
+        Ok(self.manifests()?.into_iter().map(|(id, manifest)| (id, manifest.end())).collect())
     }
 }

@@ -54,9 +54,9 @@ impl World {
         if self.is_store_faulty && self.random.chance(50) {
             self.leave_on_the_way();
         }
-        let flip = if may_flip { self.choose_flip()? } else { None };
-        let live = self.live.take().expect("the log is open between steps");
-        for Outstanding { group, .. } in &live.outstanding {
+        let flip = if may_flip && !self.is_store_away { self.choose_flip()? } else { None };
+        let mut live = self.live.take().expect("the log is open between steps");
+        for Outstanding { group, .. } in &std::mem::take(&mut live.outstanding) {
             let blocks = group.bytes.len() / 4096;
             let damage = match self.random.below(3) {
                 0 => Damage::Lost,
@@ -65,7 +65,11 @@ impl World {
             };
             self.disk.leave(&layout::file_name(group.location.file), u64::from(group.location.position), &group.bytes, &damage);
         }
-        drop(live);
+        if flip.is_none() && !live.engine.has_failed() && self.random.chance(30) {
+            self.keep_as_zombie(live);
+        } else {
+            drop(live);
+        }
         self.transactor.on_crash();
         self.heard.lock().expect("one thread").clear();
         if let Some(flip) = &flip {

@@ -1,0 +1,106 @@
+//! Blocks over a store that counts.
+
+use std::sync::Arc;
+
+use store::{Body, Fault, Injection, MemoryStore, Operation, WriteIds};
+use units::{BrokerId, Incarnation, PartitionId, TimestampMs, TopicId};
+
+use super::*;
+
+const PART_BYTES: u64 = 10_000;
+
+fn keys() -> Keys {
+    Keys::new("test", BrokerId(1)).unwrap()
+}
+
+fn part(seq: u64) -> SegmentRef {
+    SegmentRef {
+        object: ObjectId { broker: BrokerId(1), incarnation: Incarnation(1), seq },
+        base: Offset(0),
+        end: Offset(1),
+        data_at: 24,
+        data_bytes: PART_BYTES,
+        section_at: 0,
+        section_bytes: 0,
+        max_timestamp: TimestampMs(0),
+        has_aborted: false,
+    }
+}
+
+fn store(count: u64) -> Arc<MemoryStore> {
+    let store = Arc::new(MemoryStore::new());
+    for seq in 0..count {
+        let bytes: Vec<u8> = (0..24 + PART_BYTES).map(|at| u8::try_from((at + seq) % 251).unwrap()).collect();
+        store.put_if_absent(&keys().segment(part(seq).object), Body::from(bytes), WriteIds::of(seq).next()).unwrap();
+    }
+    store
+}
+
+fn check(segment: &SegmentRef, range: Range<u64>, blocks: &[(u64, Bytes)]) {
+    for at in range {
+        let (start, bytes) = blocks.iter().rfind(|(start, _)| *start <= at).expect("a block holds it");
+        assert_eq!(u64::from(bytes[usize::try_from(at - start).unwrap()]), (at + segment.object.seq) % 251);
+    }
+}
+
+/// Reads all of `count` parts in pieces of `step` bytes.
+fn drain(ahead: &Ahead, count: u64, step: u64) {
+    for seq in 0..count {
+        let (segment, next) = (part(seq), part(seq + 1));
+        let next = (seq + 1 < count).then_some(&next);
+        for at in (24..24 + PART_BYTES).step_by(usize::try_from(step).unwrap()) {
+            let range = at..(at + step).min(24 + PART_BYTES);
+            check(&segment, range.clone(), &ahead.read(&segment, range, next).unwrap());
+            assert!(ahead.bytes() <= 6000 + 2000, "{} bytes", ahead.bytes());
+        }
+    }
+}
+
+#[test]
+fn a_drain_gets_every_byte_once_and_stays_within_its_memory() {
+    let store = store(20);
+    let ahead = Ahead::start(store.clone(), keys(), 6000);
+    drain(&ahead, 20, 700);
+    let got = store.requests().bytes_got;
+    assert!(got <= 20 * PART_BYTES, "{got} bytes were got for {}", 20 * PART_BYTES);
+}
+
+#[test]
+fn readers_beside_each_other_get_what_is_theirs() {
+    let store = store(10);
+    let ahead = Ahead::start(store, keys(), 6000);
+    thread::scope(|scope| {
+        for step in [300, 700, 1100, 5000] {
+            let ahead = &ahead;
+            scope.spawn(move || {
+                for seq in 0..10 {
+                    let segment = part(seq);
+                    for at in (24..24 + PART_BYTES).step_by(step) {
+                        let range = at..(at + step as u64).min(24 + PART_BYTES);
+                        check(&segment, range.clone(), &ahead.read(&segment, range, None).unwrap());
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn who_waits_for_a_block_that_fails_is_told_and_may_ask_again() {
+    let store = store(1);
+    let ahead = Ahead::start(store.clone(), keys(), 60_000);
+    store.inject(Injection::next(Operation::Get, Fault::Unavailable));
+    assert!(ahead.read(&part(0), 24..100, None).is_err());
+    check(&part(0), 24..100, &ahead.read(&part(0), 24..100, None).unwrap());
+}
+
+#[test]
+fn only_who_goes_on_where_it_stopped_is_read_ahead_for() {
+    let ahead = Ahead::start(store(1), keys(), 6000);
+    let id = |partition| TopicPartitionId { topic: TopicId([1; 16]), partition: PartitionId(partition) };
+    assert!(!ahead.goes_on(id(0), Offset(0), Offset(10)));
+    assert!(!ahead.goes_on(id(1), Offset(10), Offset(20)));
+    assert!(!ahead.goes_on(id(0), Offset(500), Offset(510)));
+    assert!(ahead.goes_on(id(0), Offset(10), Offset(20)));
+    assert!(ahead.goes_on(id(0), Offset(510), Offset(520)));
+}
