@@ -17,7 +17,7 @@ start_addons() {
   start cloud "${outside[@]}" "$bin/cloud" "$dir/pki/cloud.kubeconfig" "$dir/volumes" "10.$net.200"
   s3_secret=$(openssl rand -hex 16)
   mkdir "$dir/s3"
-  printf 'user = "%s:%s"\naws-sigv4 = "aws:amz:us-east-1:s3"\n' "$s3_key" "$s3_secret" >"$dir/pki/s3.curl"
+  printf 'user = "%s:%s"\naws-sigv4 = "aws:amz:us-east-1:s3"\nheader = "x-amz-content-sha256: UNSIGNED-PAYLOAD"\n' "$s3_key" "$s3_secret" >"$dir/pki/s3.curl"
   s3_inside=http://$address:7070
   {
     echo "net=$net"

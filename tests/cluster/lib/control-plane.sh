@@ -27,7 +27,7 @@ E
   start apiserver "${outside[@]}" "$bin/kube-apiserver" --etcd-servers="$etcd" --bind-address="$address" --secure-port="$api_port" --advertise-address="$address" \
     --tls-cert-file="$dir/pki/server.crt" --tls-private-key-file="$dir/pki/server.key" --cert-dir="$dir/pki" \
     --service-account-issuer=https://kubernetes.default.svc --service-account-key-file="$dir/pki/accounts.pub" --service-account-signing-key-file="$dir/pki/accounts.key" \
-    --token-auth-file="$dir/pki/tokens.csv" --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
+    --client-ca-file="$dir/pki/ca.crt" --token-auth-file="$dir/pki/tokens.csv" --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
     --service-cluster-ip-range="$services" --allow-privileged=true --kubelet-preferred-address-types=InternalIP \
     --endpoint-reconciler-type=$([ "$address" = 127.0.0.1 ] && echo none || echo lease) --audit-policy-file="$dir/audit.yaml" --audit-log-path="$dir/audit.log"
   printf 'header = "Authorization: Bearer %s"\n' "$(token admin)" >"$dir/pki/curl"
