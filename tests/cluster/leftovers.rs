@@ -117,7 +117,7 @@ fn an_up_that_fails_half_way_cleans_up_after_itself() {
     let up = run("up", &home, Some(&path));
     let said = String::from_utf8_lossy(&up.stderr);
     assert!(!up.status.success() && said.contains("no etcd today"), "{said}");
-    let is_log = |entry: fs::DirEntry| entry.file_name() == "logs";
+    let is_log = |entry: fs::DirEntry| entry.file_name() == "logs" || entry.file_name() == "audit.log";
     assert!(fs::read_dir(&home).expect("the logs stay").flatten().all(is_log));
     fs::remove_dir_all(&home).expect("the logs can be removed");
     until(|| {

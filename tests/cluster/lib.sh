@@ -14,11 +14,15 @@ cluster_dir() { # DIR
   readlink -f "$1"
 }
 
-# until_true SECONDS WHAT COMMAND…: asks again, ten times a second, and gives up with a sentence.
+# until_true SECONDS WHAT COMMAND…: asks again, ten times a second, and gives up with a sentence; at once where the command gives 99.
 until_true() {
-  local end=$((SECONDS + $1)) what=$2
+  local end=$((SECONDS + $1)) what=$2 code
   shift 2
-  until "$@" >/dev/null 2>&1; do
+  while :; do
+    code=0
+    "$@" >/dev/null 2>&1 || code=$?
+    [ $code != 0 ] || return 0
+    [ $code != 99 ] || { say "it has ended: $what"; return 1; }
     [ $SECONDS -lt $end ] || { say "gave up waiting: $what"; return 1; }
     sleep 0.1
   done

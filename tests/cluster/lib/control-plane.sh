@@ -31,7 +31,7 @@ E
     --service-cluster-ip-range="$services" --allow-privileged=true --kubelet-preferred-address-types=InternalIP \
     --endpoint-reconciler-type=$([ "$address" = 127.0.0.1 ] && echo none || echo lease) --audit-policy-file="$dir/audit.yaml" --audit-log-path="$dir/audit.log"
   printf 'header = "Authorization: Bearer %s"\n' "$(token admin)" >"$dir/pki/curl"
-  until_true 60 "the API server" api_is_ready || return 1
+  until_true 60 "the API server, or its etcd" api_is_ready
   local server=https://$address:$api_port
   kubeconfig "$dir/pki/manager.kubeconfig" "$server" "$(token system:kube-controller-manager)"
   start controller-manager "${outside[@]}" "$bin/kube-controller-manager" --kubeconfig="$dir/pki/manager.kubeconfig" --authentication-kubeconfig="$dir/pki/manager.kubeconfig" \
@@ -40,6 +40,6 @@ E
 }
 
 api_is_ready() {
-  kill -0 "$(cat "$dir/apiserver.pid")" || exit 1
+  { kill -0 "$(cat "$dir/etcd.pid")" && kill -0 "$(cat "$dir/apiserver.pid")"; } || return 99
   [ "$("${outside[@]}" curl -s --max-time 2 --cacert "$dir/pki/ca.crt" -K "$dir/pki/curl" "https://$address:$api_port/readyz")" = ok ]
 }
