@@ -8,6 +8,7 @@ mod growth;
 mod kit;
 mod listeners;
 mod network;
+mod random;
 mod restricted;
 mod roll;
 mod roll_hash;
