@@ -156,12 +156,12 @@ impl<'a> Built<'a> {
         self.listeners.iter().filter_map(|listener| Some((listener, listener.tls.as_ref()?))).map(one).collect()
     }
 
-    /// The volume of one broker. Its template can never change: labels that only newer operators know have no place here.
+    /// The volume of one broker. Its template can never change, its labels included: what every operator of ours has put on it stays on it.
     fn claim(&self) -> PersistentVolumeClaim {
         let storage = self.cluster.spec.storage.as_ref();
         let size = storage.map_or_else(|| "20Gi".into(), |storage| storage.size.to_string());
         PersistentVolumeClaim {
-            metadata: ObjectMeta { name: Some("data".into()), labels: Some(self.labelled.selector.clone()), ..ObjectMeta::default() },
+            metadata: ObjectMeta { name: Some("data".into()), labels: Some(self.labelled.labels.clone()), ..ObjectMeta::default() },
             spec: Some(PersistentVolumeClaimSpec {
                 access_modes: Some(vec!["ReadWriteOncePod".into()]),
                 storage_class_name: storage.and_then(|storage| storage.storage_class_name.clone()),

@@ -40,19 +40,26 @@ pub struct Growth {
     pub may_apply: bool,
 }
 
-/// Decides from the StatefulSet as it is wanted, as it is, and the claims of its pods. `claims` that the pods never had are made by the
-/// StatefulSet, in the new size.
+/// Decides from the StatefulSet as it is wanted, as it is, and the claims of its pods. The set is made again only when a claim has been seen
+/// for each of its pods, and each asks for the new size: it would never look at a claim again. A claim that is not bound to a volume cannot
+/// be changed, and is waited for.
 #[must_use]
 pub fn decide(wanted: &StatefulSet, live: Option<&StatefulSet>, claims: &[PersistentVolumeClaim]) -> Growth {
     let mut growth = Growth { may_apply: true, ..Growth::default() };
     let Some(live) = live else { return growth };
     let Some((size, wanted_bytes)) = template(wanted).and_then(requested) else { return growth };
+    let replicas = live.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let mut all_asked = claims.len() >= usize::try_from(replicas).unwrap_or(0);
     for claim in claims {
         let name = claim.metadata.name.clone().unwrap_or_default();
         let asked = claim.spec.as_ref().and_then(requested).map_or(0, |(_, bytes)| bytes);
-        let capacity =
-            claim.status.as_ref().and_then(|status| status.capacity.as_ref()).and_then(|capacity| bytes(capacity.get("storage")?));
-        if asked < wanted_bytes {
+        let status = claim.status.as_ref();
+        let capacity = status.and_then(|status| status.capacity.as_ref()).and_then(|capacity| bytes(capacity.get("storage")?));
+        if asked < wanted_bytes && status.and_then(|status| status.phase.as_deref()) != Some("Bound") {
+            all_asked = false;
+            growth.waiting.push(format!("claim {name} has no volume yet, and grows when it has"));
+        } else if asked < wanted_bytes {
+            all_asked = false;
             growth.intentions.push(Intention::GrowClaim { name, size: size.clone() });
         } else if capacity.is_some_and(|capacity| capacity < asked) {
             growth.waiting.push(waiting(claim, &name));
@@ -60,7 +67,6 @@ pub fn decide(wanted: &StatefulSet, live: Option<&StatefulSet>, claims: &[Persis
     }
     if template(live).and_then(requested).map(|(_, bytes)| bytes) != Some(wanted_bytes) {
         growth.may_apply = false;
-        let all_asked = growth.intentions.is_empty();
         if let Some(uid) = live.metadata.uid.clone().filter(|_| all_asked && live.metadata.deletion_timestamp.is_none()) {
             growth.intentions.push(Intention::RemakeStatefulSet { name: live.metadata.name.clone().unwrap_or_default(), uid });
         }

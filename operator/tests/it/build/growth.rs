@@ -15,7 +15,7 @@ fn set(size: &str) -> StatefulSet {
 fn claim(asked: &str, capacity: &str) -> PersistentVolumeClaim {
     serde_yaml::from_str(&format!(
         "{{metadata: {{name: data-main-broker-0}}, spec: {{resources: {{requests: {{storage: {asked}}}}}}}, \
-         status: {{capacity: {{storage: {capacity}}}, conditions: [{{type: FileSystemResizePending, status: 'True'}}]}}}}"
+         status: {{phase: Bound, capacity: {{storage: {capacity}}}, conditions: [{{type: FileSystemResizePending, status: 'True'}}]}}}}"
     ))
     .unwrap()
 }
@@ -45,6 +45,27 @@ fn claims_grow_first_then_the_set_is_made_again_around_its_pods() {
 
     let last = growth::decide(&wanted, Some(&wanted), &[claim("40Gi", "40Gi")]);
     assert_eq!(last, growth::Growth { may_apply: true, ..growth::Growth::default() });
+}
+
+#[test]
+fn a_set_is_not_made_again_before_every_claim_is_seen_and_asks_for_the_new_size() {
+    let (wanted, live) = (set("40Gi"), set("20Gi"));
+    let unseen = growth::decide(&wanted, Some(&live), &[]);
+    assert!(unseen.intentions.is_empty() && !unseen.may_apply);
+
+    let mut unbound = claim("20Gi", "20Gi");
+    unbound.status.as_mut().unwrap().phase = Some("Pending".into());
+    let growth = growth::decide(&wanted, Some(&live), &[unbound]);
+    assert!(growth.intentions.is_empty(), "the server refuses to change a claim without a volume");
+    assert_eq!(growth.waiting, ["claim data-main-broker-0 has no volume yet, and grows when it has"]);
+}
+
+#[test]
+fn claims_are_labelled_as_ours_so_that_they_are_found() {
+    let templates = set("20Gi").spec.unwrap().volume_claim_templates.unwrap();
+    let labels = templates[0].metadata.labels.clone().unwrap();
+    assert_eq!(labels["app.kubernetes.io/managed-by"], "streamwright-operator");
+    assert_eq!(labels["streamwright.dev/cluster"], "main");
 }
 
 #[test]
