@@ -183,7 +183,8 @@ impl Shell {
         let again = self.attempts.next().map(|at| at.max(next_look));
         let due = is_due.then_some(next_look);
         let unacquainted = (!self.is_acquainted).then(|| (self.started + ACQUAINTANCE).max(next_look));
-        let told = self.telling.map(|since| (since + look::PATIENCE).max(next_look));
+        // Once, when patience ends: after that, whatever changes.
+        let told = self.telling.map(|since| since + look::PATIENCE).filter(|at| *at > next_look);
         let fetch = self.queries.next().into_iter().chain(self.vouching.next()).min().map(|at| at.max(next_look));
         [again, due, unacquainted, told, fetch].into_iter().flatten().fold(tick, Instant::min)
     }

@@ -76,7 +76,7 @@ impl Vouching {
 
     /// When to look again.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.fetch_at
+        self.folder.as_ref().and(self.fetch_at)
     }
 
     pub(super) fn take(&mut self, FetchedAuthority(fetched): FetchedAuthority) {
