@@ -259,7 +259,16 @@ pub fn settle(mut now: Vec<Condition>, before: &[Condition]) -> Vec<Condition> {
             condition.last_transition_time = old.last_transition_time.clone();
         }
     }
+    arrange(&mut now);
     now
+}
+
+/// Puts conditions in order: `Ready` first, the others by type. The API server keeps a list map in whatever order its writers came.
+pub fn arrange(conditions: &mut [Condition]) {
+    conditions.sort_by(|left, right| {
+        let order = |one: &Condition| !one.is(ConditionType::Ready);
+        (order(left), &left.condition_type).cmp(&(order(right), &right.condition_type))
+    });
 }
 
 /// The reasons that a condition of this type may have on this kind, whatever its status; empty where the kind does not have the condition.

@@ -10,7 +10,7 @@ mod listing;
 pub use facts::{NamespaceFact, NodeFact, PodFact};
 
 use control::ObjectRef;
-use crds::Kind;
+use crds::{Kind, conditions};
 use desired::{Place, Status, World};
 use kube::core::DynamicObject;
 use serde::de::DeserializeOwned;
@@ -192,6 +192,7 @@ impl Cache {
             Kind::RetentionPolicy => place(&mut self.world.policies, &mut self.positions, key, body),
             Kind::Pipeline => place(&mut self.world.pipelines, &mut self.positions, key, body),
         };
+        self.arrange(kind, key);
         let name = (kind, key.object());
         match reads {
             Ok(()) => drop(self.world.unreadable.remove(&name)),
@@ -201,6 +202,22 @@ impl Cache {
                 self.world.unreadable.insert(name);
             }
         }
+    }
+
+    /// Lists that the server keeps in the order of their writers, in one order, so that they can be compared.
+    fn arrange(&mut self, kind: Kind, key: &Key) {
+        let Some(position) = self.positions.get(key).copied() else { return };
+        let conditions = match kind {
+            Kind::Cluster => self.world.clusters[position].status.as_mut().map(|status| {
+                status.listeners.sort_by(|left, right| left.name.cmp(&right.name));
+                status.brokers.sort_by_key(|broker| broker.id);
+                &mut status.conditions
+            }),
+            Kind::Topic => self.world.topics[position].status.as_mut().map(|status| &mut status.conditions),
+            Kind::RetentionPolicy => self.world.policies[position].status.as_mut().map(|status| &mut status.conditions),
+            Kind::Pipeline => self.world.pipelines[position].status.as_mut().map(|status| &mut status.conditions),
+        };
+        conditions.map(|conditions| conditions::arrange(conditions));
     }
 
     fn displace(&mut self, kind: Kind, key: &Key) {

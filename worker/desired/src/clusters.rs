@@ -245,6 +245,7 @@ fn deployed(status: &mut ClusterStatus, before: &ClusterStatus, deployment: &Dep
     status.replicas = i32::try_from(deployment.pods).ok();
     status.bootstrap_servers = deployment.bootstrap_servers.clone().or(before.bootstrap_servers.clone());
     status.listeners.clone_from(&deployment.listeners);
+    status.listeners.sort_by(|left, right| left.name.cmp(&right.name));
     if deployment.pods == 0 {
         status.ready_replicas = Some(0);
     }

@@ -29,7 +29,7 @@ use crate::fake::Fake;
 /// So long nothing happens in a world that has come to rest: longer than every timeout and most of a backoff.
 const REST: Duration = Duration::from_secs(100);
 /// So long a world may take.
-const LONGEST: Duration = Duration::from_secs(3600);
+const LONGEST: Duration = Duration::from_secs(1500);
 
 pub(crate) struct World {
     pub(crate) fake: Fake,
@@ -123,6 +123,7 @@ impl World {
                         return;
                     }
                     before = now;
+                    assert!(now.0 < 2000, "the world writes without end: {:#?}", self.last_writes());
                 }
             }
             if self.operator.as_ref().is_none_or(JoinHandle::is_finished) {
