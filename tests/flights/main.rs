@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use std::{fs, process::Command, time::Duration};
 use streamwright_tests::{
     dice::Dice,
-    flights::{self, Oracle, RESULTS, example},
+    flights::{self, RESULTS, example},
+    results::{self, Oracle},
     server::Server,
 };
 
@@ -16,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 #[test]
 fn the_tutorials_results_equal_the_batch_oracle() {
-    let oracle = Oracle::of(&example());
+    let oracle = Oracle::of(&example(), &RESULTS);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let server = Server::start(&example(), &folder.path().join("data"));
     let _ = server.wait_for_status(PATIENCE, flights::is_settled);
@@ -24,9 +25,9 @@ fn the_tutorials_results_equal_the_batch_oracle() {
     let first = first.expect("kcat runs");
     assert!(first.status.success() && first.stdout.split(|byte| *byte == b'\n').count() == 6, "the line that is printed works: {first:?}");
     oracle.compare(&server);
-    let before = flights::committed(&server.bootstrap, RESULTS[1].topic);
+    let before = results::committed(&server.bootstrap, RESULTS[1].topic);
     let server = server.kill_and_restart();
-    let after = flights::committed(&server.bootstrap, RESULTS[1].topic);
+    let after = results::committed(&server.bootstrap, RESULTS[1].topic);
     assert_eq!(before, after, "what is committed is the same after a kill");
 }
 
@@ -43,12 +44,12 @@ fn what_the_tutorial_changes_is_applied_or_refused_by_name() {
     };
     let server = Server::start(&home, &folder.path().join("data"));
     let layouts = |status: &Value| {
-        let of = |name: &str| flights::pipeline(status, name)["layout"].clone();
+        let of = |name: &str| results::pipeline(status, name)["layout"].clone();
         ["late-departures", "delay-by-carrier-hour"].map(of)
     };
     let has_problem = |status: &Value, words: &str| status["problems"].to_string().contains(words);
     let runs = |status: &Value, name: &str| {
-        let pipeline = flights::pipeline(status, name);
+        let pipeline = results::pipeline(status, name);
         pipeline["phase"] == "Running" && pipeline["reason"] == "Available"
     };
     let before =
@@ -56,7 +57,7 @@ fn what_the_tutorial_changes_is_applied_or_refused_by_name() {
 
     edit("delay FROM flights", "dely FROM flights");
     let status = server.wait_for_status(PATIENCE, |status| has_problem(status, "pipelines.yaml:23:"));
-    assert_eq!(flights::pipeline(&status, "late-departures")["phase"], "Running", "what runs goes on");
+    assert_eq!(results::pipeline(&status, "late-departures")["phase"], "Running", "what runs goes on");
     edit("delay >= 60;", "delay >= 120;");
     let is_applied = |status: &Value| status["problems"] == json!([]) && runs(status, "late-departures");
     assert_eq!(layouts(&server.wait_for_status(PATIENCE, is_applied)), before);
@@ -73,7 +74,7 @@ fn what_the_tutorial_changes_is_applied_or_refused_by_name() {
 
 #[test]
 fn fifty_kills_lose_nothing_and_count_nothing_twice() {
-    let oracle = Oracle::of(&example());
+    let oracle = Oracle::of(&example(), &RESULTS);
     let mut dice = Dice::from_environment();
     println!("seed {}", dice.seed());
     let (mut kills, mut in_commit) = (0, 0);

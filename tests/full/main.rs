@@ -7,8 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 use streamwright_tests::{
-    flights::{self, Oracle, RESULTS, example},
+    flights::{self, RESULTS, example},
     ledger::Ledger,
+    results::{self, Oracle},
     server::{PATIENCE, Server, built},
     volume::SmallVolume,
 };
@@ -44,16 +45,16 @@ fn a_full_volume_refuses_by_name_loses_nothing_and_goes_on_when_there_is_room() 
         return;
     };
     manifests(&home);
-    let oracle = Oracle::of(&example());
+    let oracle = Oracle::of(&example(), &RESULTS);
     let log = data.with_extension("log");
     let server = Server::start(&home, &data);
     let ledger = Ledger::start(&server.bootstrap);
 
     // Full while everything runs: it is said, what is there is read, and with room all goes on by itself, to the right results.
-    let _ = server.wait_for_status(PATIENCE, |status| flights::topic_offsets(status, "flights") > 10_000);
+    let _ = server.wait_for_status(PATIENCE, |status| results::topic_offsets(status, "flights") > 10_000);
     volume.fill();
     wait_for_lines(&log, "is full: records are refused", 1);
-    assert!(!flights::committed(&server.bootstrap, "flights").is_empty(), "reads go on");
+    assert!(!results::committed(&server.bootstrap, "flights").is_empty(), "reads go on");
     volume.free();
     wait_for_lines(&log, "the volume takes records again", 1);
     let _ = server.wait_for_status(PATIENCE_AFTER, flights::is_settled);
@@ -61,7 +62,7 @@ fn a_full_volume_refuses_by_name_loses_nothing_and_goes_on_when_there_is_room() 
 
     // Full again, and killed: it does not start, by name; with room it does, and nothing is missing.
     let result = RESULTS[1].topic;
-    let before = flights::committed(&server.bootstrap, result);
+    let before = results::committed(&server.bootstrap, result);
     volume.fill();
     let bootstrap = server.bootstrap.clone();
     drop(server);
@@ -72,7 +73,7 @@ fn a_full_volume_refuses_by_name_loses_nothing_and_goes_on_when_there_is_room() 
     assert!(refused.status.code() == Some(1) && said.contains("is full. Free space on it"), "{:?}: {said}", refused.status);
     volume.free();
     let server = Server::start_at(&home, &data, &bootstrap);
-    let after = flights::committed(&server.bootstrap, result);
+    let after = results::committed(&server.bootstrap, result);
     let lost: Vec<_> = before.iter().filter(|row| after.binary_search(row).is_err()).collect();
     assert!(lost.is_empty(), "lost: {lost:?}");
     let verdict = ledger.finish();

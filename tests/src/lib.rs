@@ -5,5 +5,7 @@ pub mod cluster;
 pub mod dice;
 pub mod flights;
 pub mod ledger;
+pub mod platform;
+pub mod results;
 pub mod server;
 pub mod volume;
