@@ -37,8 +37,7 @@ use crate::{ClusterRef, Condition, ConfigMapKeyRef, Duration, LocalRef, Pod, Ver
     validation = ("!has(oldSelf.restoreFrom) || !has(self.restoreFrom) || self.restoreFrom == oldSelf.restoreFrom || self.restoreFrom.generation > oldSelf.restoreFrom.generation", "a new restoreFrom needs a higher generation"),
     validation = ("self.replicas <= 1", "this version runs one pod a Pipeline"),
     validation = ("!has(self.restoreFrom)", "restoreFrom is not served by this version: there are no snapshots yet"),
-    validation = ("self.deletionPolicy != 'Snapshot'", "deletionPolicy Snapshot is not served by this version"),
-    validation = ("!has(self.storeCredentialsSecretRef)", "storeCredentialsSecretRef is not served by this version")
+    validation = ("self.deletionPolicy != 'Snapshot'", "deletionPolicy Snapshot is not served by this version")
 )]
 pub struct PipelineSpec {
     /// The Cluster whose topics it reads and writes. Immutable.
@@ -88,7 +87,7 @@ pub struct PipelineSpec {
     /// Version of the data plane; absent = the operator's when the Pipeline was made, kept since then (status.version).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
-    /// Secret for the Cluster's object store, in the Pipeline's own namespace; keys as in the Cluster's. Not served by this version.
+    /// Secret for the Cluster's object store, in the Pipeline's own namespace; keys as in the Cluster's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_credentials_secret_ref: Option<LocalRef>,
     /// Shape of the pipeline pods.
