@@ -35,7 +35,7 @@ claim_id() {
     local held
     held=$(readlink $claims/"$id" 2>/dev/null || true)
     if [ -n "$held" ] && [ ! -e "$held" ]; then "$here/down" "$held"; fi
-    ln -s "$dir" $claims/"$id" 2>/dev/null && { net=$((100 + id)); echo "id=$id" >>"$dir/env"; return; }
+    ln -sT "$dir" $claims/"$id" 2>/dev/null && { net=$((100 + id)); echo "id=$id" >>"$dir/env"; return; }
   done
   fail "99 clusters are up already: see $claims"
 }
