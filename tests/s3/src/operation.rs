@@ -26,7 +26,7 @@ impl Operation {
     #[must_use]
     pub(crate) fn of(method: &Method, uri: &Uri) -> (Self, String) {
         let query = uri.query().unwrap_or_default();
-        let value = |name: &str| query.split('&').find_map(|pair| (pair.split_once('=').unwrap_or((pair, "")).0 == name).then_some(pair));
+        let value = |name: &str| query.split('&').find(|pair| pair.split_once('=').map_or(*pair, |(name, _)| name) == name);
         let has = |name| value(name).is_some();
         let key = uri.path().trim_start_matches('/').split_once('/').map_or("", |(_, key)| key);
         let operation = match (method.as_str(), key.is_empty()) {

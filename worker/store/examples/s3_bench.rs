@@ -58,8 +58,8 @@ impl Bench {
         let store = timed(load.threads, load.objects, |number| {
             self.store.put_if_absent(&key("store", number)?, Body::from(bytes.clone()), self.ids.next()).map(drop).map_err(Into::into)
         })?;
-        let bare = bare(load.threads, &puts, Some(&bytes))?;
-        report(load, "put", load.objects, store, bare);
+        let sockets = bare(load.threads, &puts, Some(&bytes))?;
+        report(load, "put", load.objects, store, sockets);
 
         let gets: Vec<String> = self.urls.of(load, false)?.into_iter().cycle().take(load.reads).collect();
         let warm = self.store.get(&key("store", 0)?)?;
@@ -68,8 +68,8 @@ impl Bench {
             let got = self.store.get_range(&key("store", number % load.objects)?, 0..load.bytes as u64)?;
             if got.len() == load.bytes { Ok(()) } else { Err("a short read".into()) }
         })?;
-        let bare = bare(load.threads, &gets, None)?;
-        report(load, "get", load.reads, store, bare);
+        let sockets = bare(load.threads, &gets, None)?;
+        report(load, "get", load.reads, store, sockets);
         let all = ["store", "bare"].iter().flat_map(|kind| (0..load.objects).map(move |number| key(kind, number)));
         self.store.delete_all(&all.collect::<std::result::Result<Vec<_>, _>>()?)?;
         Ok(())

@@ -96,7 +96,20 @@ impl Bucket {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let bound = self.config.limits.stall_timeout;
+        self.send_within(self.config.limits.stall_timeout, operation, progress, request).await
+    }
+
+    /// Sends one request, which may show no progress for `bound`.
+    pub(super) async fn send_within<T, E>(
+        &self,
+        bound: Duration,
+        operation: &'static str,
+        progress: &Progress,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, Trouble>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
         match progress.watch(bound, request).await {
             Some(answer) => answer.map_err(|error| Trouble::of(operation, &error)),
             None => Err(Trouble::stalled(operation, bound)),

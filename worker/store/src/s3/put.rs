@@ -55,7 +55,14 @@ pub(super) async fn put(bucket: Arc<Bucket>, key: Key, body: Body, condition: Co
             },
             Next::Retry => match patience.pause_after(kind, Instant::now()) {
                 Some(pause) => tokio::time::sleep(pause).await,
-                None => break course.give_up(),
+                None => match course.give_up() {
+                    // The last attempt may have been the one that happened.
+                    Answer::Unknown => match head_once(&bucket, &put.full).await {
+                        Ok(head) => break course.asked(head),
+                        Err(_) => break Answer::Unknown,
+                    },
+                    answer => break answer,
+                },
             },
         }
     };
