@@ -100,14 +100,16 @@ impl Engine {
         }
     }
 
-    /// Keeps spare files ahead: recycled ones first, new ones while there is room.
+    /// Keeps spare files ahead: new ones up to the target, since what is in the store is read from here as long as it may stay;
+    /// then recycled ones.
     fn chore_files(&mut self, free_bytes: u64, now: Now) -> Option<Chore> {
         let recyclable = self.recyclable();
         let wanted = self.wal.files.spares.len() < self.config.wal_spare_files;
         let entries = self.index_entries();
         let is_above_target = self.wal.files.bytes() > self.config.wal_target_bytes || entries > self.config.wal_entries_max;
+        let has_room = free_bytes >= self.config.wal_file_bytes + self.reserve_bytes;
         if let Some(old) = recyclable
-            && (wanted || is_above_target || self.is_unwanted(old))
+            && (is_above_target || self.is_unwanted(old) || (wanted && !has_room))
         {
             return Some(self.reuse(old, wanted));
         }
@@ -125,7 +127,7 @@ impl Engine {
         if is_retry_early || (is_at_bound && self.shipping.is_working()) {
             return None;
         }
-        if free_bytes < self.config.wal_file_bytes + self.reserve_bytes || entries >= 4 * self.config.wal_entries_max {
+        if !has_room || entries >= 4 * self.config.wal_entries_max {
             self.upkeep.is_checkpoint_wanted |= self.frees_by_checkpoint();
             self.on_no_room(now);
             return None;

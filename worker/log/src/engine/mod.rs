@@ -5,6 +5,8 @@
 mod append;
 mod chore;
 pub(crate) mod chores;
+#[cfg(test)]
+mod economy;
 pub(crate) mod names;
 pub(crate) mod plan;
 mod queries;

@@ -4,4 +4,5 @@ mod damage;
 mod helpers;
 mod kill;
 mod path;
+mod remote;
 mod shipping;
