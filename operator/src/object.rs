@@ -8,6 +8,8 @@ use crate::resource::{Key, Resource};
 
 /// The label of everything that the operator makes.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "streamwright-operator");
+/// The label of everything that is ours, whoever made it.
+pub const PRODUCT: (&str, &str) = ("app.kubernetes.io/name", "streamwright");
 /// The annotation that says what was applied: a hash of it.
 pub const APPLIED: &str = "streamwright.dev/applied";
 

@@ -12,7 +12,7 @@ use crate::{
     bounded::bounded,
     cache::{Seen, Stream},
     certificates::SECRETS,
-    object::MANAGED_BY,
+    object::{MANAGED_BY, PRODUCT},
     resource::Resource,
 };
 
@@ -23,7 +23,8 @@ const PAGE: u32 = 500;
 #[must_use]
 pub fn streams(namespaces: &[String]) -> Vec<Stream> {
     let ours = [Resource::Cluster, Resource::RetentionPolicy, Resource::Topic, Resource::Pipeline].map(|resource| (resource, ""));
-    let pods = [(Resource::Pod, "managed"), (Resource::PersistentVolumeClaim, "managed")];
+    // Claims are made by StatefulSets, with the labels that select pods and no others.
+    let pods = [(Resource::Pod, "managed"), (Resource::PersistentVolumeClaim, "product")];
     // Queries of users: which there are, and whether they changed. What they say is fetched where a Pipeline names one.
     let queries = [(Resource::ConfigMap, "unmanaged")];
     let owned = Resource::OWNED.iter().map(|resource| (*resource, "managed"));
@@ -72,6 +73,7 @@ async fn follow(client: Client, stream: Stream, sender: mpsc::Sender<(Stream, Se
     match stream.part {
         "managed" => config = config.labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1)),
         "unmanaged" => config = config.labels(&format!("{}!={}", MANAGED_BY.0, MANAGED_BY.1)),
+        "product" => config = config.labels(&format!("{}={}", PRODUCT.0, PRODUCT.1)),
         "" => {}
         name => config = config.fields(&format!("metadata.name={name}")),
     }

@@ -49,12 +49,12 @@ impl Attempts {
         self.attempts.entry((about.clone(), lane)).or_default().is_under_way = true;
     }
 
-    /// It ended.
-    pub fn end(&mut self, about: &Key, lane: Lane, outcome: Outcome, now: Instant) {
+    /// It ended; how often it has failed since it went well.
+    pub fn end(&mut self, about: &Key, lane: Lane, outcome: Outcome, now: Instant) -> u32 {
         let id = (about.clone(), lane);
         let Err(failure) = outcome else {
             self.attempts.remove(&id);
-            return;
+            return 0;
         };
         let dice = self.dice.hash_one((&id, now));
         let attempt = self.attempts.entry(id).or_default();
@@ -62,6 +62,7 @@ impl Attempts {
         attempt.failures += 1;
         attempt.not_before = Some(now + delay(attempt.failures, failure.cause, dice));
         attempt.failure = Some(failure);
+        attempt.failures
     }
 
     /// How many are under way.

@@ -18,7 +18,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::{
-    object::Object,
+    object::{Object, PRODUCT},
     resource::{Key, Resource},
 };
 use listing::Listing;
@@ -30,7 +30,7 @@ pub struct Stream {
     pub resource: Resource,
     /// Where; empty: everywhere.
     pub namespace: String,
-    /// Which part of it, where there are several watches of one resource: `managed` (by our label), `unmanaged`, or one name.
+    /// Which part of it, where there are several watches of one resource: `managed` (by our label), `unmanaged`, `product`, or one name.
     pub part: &'static str,
 }
 
@@ -348,6 +348,7 @@ fn observes(stream: &Stream, object: &Object) -> bool {
     match stream.part {
         "managed" => is_managed(object),
         "unmanaged" => !is_managed(object),
+        "product" => object.labels.get(PRODUCT.0).is_some_and(|value| value == PRODUCT.1),
         "" => true,
         name => object.key.name == name,
     }

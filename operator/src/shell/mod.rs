@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use crate::{
-    apply::{Api, Attempts, Done, Failure},
+    apply::{Api, Attempts, Cause, Done, Failure},
     builder::{Builder, Site},
     cache::Cache,
     health::Health,
@@ -227,10 +227,13 @@ impl Shell {
                 for (write, what) in done {
                     self.take(&write, what);
                 }
-                if let Err(failure) = &outcome {
-                    tracing::debug!("{about}: {failure}");
+                let failed = outcome.as_ref().err().map(|failure| (failure.cause, failure.message.clone()));
+                let failures = self.attempts.end(&about, lane, outcome, Instant::now());
+                // Said the first time, and ever less often. A conflict is the way in which one learns of a change.
+                let is_news = |cause: Cause| failures.is_power_of_two() && (cause != Cause::Conflict || failures >= 4);
+                if let Some((_, message)) = failed.filter(|(cause, _)| is_news(*cause)) {
+                    tracing::warn!(failures, "{about}: {message}");
                 }
-                self.attempts.end(&about, lane, outcome, Instant::now());
             }
             Ok(Ended::Fetched(fetched)) => self.queries.take(fetched, &mut self.cache),
             Ok(Ended::Authority(fetched)) => self.vouching.take(fetched),
@@ -275,10 +278,8 @@ impl Shell {
         }
         let health = self.parts.health.clone();
         self.tasks.spawn(async move {
-            let outcome = push.await.map_err(|message| {
-                tracing::debug!("{about}: {message}");
-                Failure { cause: crate::apply::Cause::Unavailable, message }
-            });
+            let failed = |message: String| Failure { cause: Cause::Unavailable, message: format!("its worker was not told: {message}") };
+            let outcome = push.await.map_err(failed);
             look::count_push(&health.metrics, kind, outcome.is_err());
             Ended::Work { about, lane: Lane::Push, done: Vec::new(), outcome }
         });
