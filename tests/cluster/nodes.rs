@@ -127,7 +127,13 @@ fn names_and_services_lead_to_pods_from_inside_and_from_outside() {
     let name = namespace.name.as_str();
     run_store(&cluster, name);
     let url = format!("http://store.{name}.svc.cluster.local/starts");
-    assert_eq!(probe(&cluster, name, "inside", &["get", &url]), ("Succeeded".into(), "store-0\n".into()));
+    // The rules of the service proxies follow a moment after the pod is ready.
+    let mut tries = 0..;
+    let inside = until(|| {
+        let (phase, text) = probe(&cluster, name, &format!("inside-{}", tries.next()?), &["get", &url]);
+        (phase == "Succeeded").then_some(text)
+    });
+    assert_eq!(inside, "store-0\n");
     assert_eq!(probe(&cluster, name, "nowhere", &["lookup", "nobody.example.com"]).0, "Failed");
 
     let patch = r#"{"spec": {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}}"#;
@@ -140,7 +146,7 @@ fn names_and_services_lead_to_pods_from_inside_and_from_outside() {
         let output = cluster.outside("curl").args(["-s", "-f", "--max-time", "2", &url]).output().expect("curl can be run");
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    // The rules of the service proxies follow a moment after the address.
+    // And after the address.
     assert_eq!(until(|| get(format!("http://{address}/starts"))), "store-0\n");
     let host = cluster.get(&["-n", name, "pod", "store-0"])["status"]["hostIP"].clone();
     assert_eq!(until(|| get(format!("http://{}:{node_port}/starts", host.as_str().unwrap_or_default()))), "store-0\n");
