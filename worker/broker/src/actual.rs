@@ -10,9 +10,8 @@ use crate::shared::Shared;
 /// Another number whenever something changed that somebody acts on: not bytes and records.
 pub(crate) fn revision(shared: &Shared) -> u64 {
     let stats = shared.log.stats();
-    let (generation, problems) = shared.topics.progress();
     let mut hasher = DefaultHasher::new();
-    (generation, problems.len(), shared.topics.revision(), shared.proposals.revision()).hash(&mut hasher);
+    (shared.topics.revision(), shared.proposals.revision()).hash(&mut hasher);
     (shared.listeners.revision(), std::mem::discriminant(&stats.volume), stats.is_claimed, shared.stop.is_cancelled()).hash(&mut hasher);
     hasher.finish()
 }

@@ -29,6 +29,8 @@ pub(crate) struct Topics {
     changing: Mutex<Changing>,
     /// Where each partition's log ended when this incarnation began, or when it was made.
     ends_at_start: Mutex<HashMap<TopicPartitionId, Offset>>,
+    /// Declared topics that clients may change, by proposals.
+    client_topics: RwLock<Arc<BTreeSet<TopicName>>>,
     revision: AtomicU64,
 }
 
@@ -37,8 +39,6 @@ struct Changing {
     /// The highest desired generation that was gone through.
     generation: u64,
     auto_create: bool,
-    /// Declared topics that clients may change, by proposals.
-    client_topics: BTreeSet<TopicName>,
     problems: BTreeMap<TopicName, TopicProblem>,
 }
 
@@ -75,6 +75,7 @@ impl Topics {
             current: RwLock::new(Arc::new(Catalogue::default())),
             changing: Mutex::new(Changing { generation, ..Changing::default() }),
             ends_at_start: Mutex::new(HashMap::new()),
+            client_topics: RwLock::default(),
             revision: AtomicU64::new(0),
         };
         topics.bring_log_to(&catalogue)?;
@@ -114,7 +115,9 @@ impl Topics {
     /// The catalogue, once it is known that a client may ask for `change` and that it could come into force; what it would be then.
     pub(crate) fn propose(&self, change: &Change) -> Result<(Arc<Catalogue>, Catalogue), ChangeError> {
         let now = self.now();
-        let next = propose(&now, change, &self.changing().client_topics, random::topic_id())?;
+        // Not behind `changing`, which is held while the disk works: who asks is a network thread.
+        let client_topics = Arc::clone(&self.client_topics.read().unwrap_or_else(PoisonError::into_inner));
+        let next = propose(&now, change, &client_topics, random::topic_id())?;
         Ok((now, next))
     }
 
@@ -135,7 +138,7 @@ impl Topics {
         generation >= self.changing().generation
     }
 
-    /// Another number whenever the topics or what could not be brought about change.
+    /// Another number whenever the topics, the generation or what could not be brought about change.
     pub(crate) fn revision(&self) -> u64 {
         self.revision.load(Ordering::Relaxed)
     }
@@ -152,13 +155,14 @@ impl Topics {
         self.file.save(&self.cluster_id, desired.generation, &next)?;
         changing.generation = desired.generation;
         changing.auto_create = desired.auto_create_topics;
-        changing.client_topics = desired.client_topics.clone();
+        *self.client_topics.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(desired.client_topics.clone());
         changing.problems = problems.into_iter().collect();
         let brought = self.bring_log_to(&next);
         self.publish(next);
         if let Err(reason) = brought {
             let problem = TopicProblem { reason: TopicReason::BrokerUnavailable, message: reason.to_string() };
             changing.problems.extend(desired.topics.iter().map(|topic| (topic.name.clone(), problem.clone())));
+            self.revision.fetch_add(1, Ordering::Relaxed);
             return Err(reason.into());
         }
         Ok(gone)
