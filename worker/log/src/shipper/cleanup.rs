@@ -94,6 +94,10 @@ impl Shipper {
         let Some(ids) = self.directory(object)? else { return Ok(None) };
         let mut without_manifest = Vec::new();
         for id in ids.into_iter().filter(|id| Some(*id) != forgotten) {
+            // A put of our own may still be on its way, too: another makes it fail.
+            if self.unclear.contains(&id) && self.rules.judging_takes_over {
+                self.swap(id, |_| {})?;
+            }
             match self.load(id)? {
                 Some((manifest, _)) if manifest.names(object) => return Ok(None),
                 Some(_) if !is_ours => self.take_over(id)?,

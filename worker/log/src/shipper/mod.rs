@@ -172,6 +172,8 @@ pub(crate) struct Shipper {
     covers: u64,
     /// Manifests as the store has them.
     manifests: HashMap<TopicPartitionId, (Arc<Manifest>, Version)>,
+    /// Partitions with a manifest that was put without a clear answer: it may be on its way still, until another is put.
+    unclear: HashSet<TopicPartitionId>,
     /// Partitions that were found to have no manifest. A put that finds one all the same asks again.
     without_manifest: HashSet<TopicPartitionId>,
     /// Parts of segments that are put and that their partitions' manifests do not name yet, in order.
@@ -210,6 +212,7 @@ impl Shipper {
             next_seq: 0,
             covers: 0,
             manifests: HashMap::new(),
+            unclear: HashSet::new(),
             without_manifest: HashSet::new(),
             pending: BTreeMap::new(),
             starts: HashMap::new(),
@@ -416,7 +419,9 @@ impl Shipper {
         self.move_into_chunks(id, &mut manifest)?;
         self.manifests.remove(&id);
         self.without_manifest.remove(&id);
+        self.unclear.insert(id);
         let version = self.put(&self.keys.manifest(id), version.as_ref(), manifest.encode())?;
+        self.unclear.remove(&id);
         let manifest = Arc::new(manifest);
         self.manifests.insert(id, (manifest.clone(), version));
         self.pending.remove(&id);
