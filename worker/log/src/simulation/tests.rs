@@ -45,7 +45,7 @@ fn runs_come_by_what_they_are_made_for() {
 }
 
 /// Seeds that are tried without a rule.
-const RULE_SEEDS: u64 = 2000;
+const RULE_SEEDS: u64 = 5000;
 
 /// Some seed must fail when `switch` turns a rule off: else the rule is not needed, or not tested.
 fn is_needed(name: &str, switch: impl Fn(&mut Rules)) {
