@@ -96,13 +96,12 @@ pub fn news(about: &Key, uid: &str, before: &Status, after: &Status) -> Vec<Note
             notes.push(note(false, "PartitionsChanged", "Alter", format!("partitions {old} -> {new}: spec.partitions")));
         }
     }
-    if let (Status::Pipeline(before), Status::Pipeline(after)) = (before, after) {
-        if let (Some(old), Some(new)) = (&before.layout, &after.layout)
-            && old != new
-        {
-            let message = format!("layout {old} -> {new}: the new query does not fit the state, and upgrade.allowStateLoss consents");
-            notes.push(note(true, "StateDropped", "Upgrade", message));
-        }
+    if let (Status::Pipeline(before), Status::Pipeline(after)) = (before, after)
+        && let (Some(old), Some(new)) = (&before.layout, &after.layout)
+        && old != new
+    {
+        let message = format!("layout {old} -> {new}: the new query does not fit the state, and upgrade.allowStateLoss consents");
+        notes.push(note(true, "StateDropped", "Upgrade", message));
     }
     notes
 }

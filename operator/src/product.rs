@@ -57,7 +57,7 @@ impl Builder for Product {
             selector: build::selector_text(&build::broker_selector(&name)),
             bootstrap_servers: Some(resolved.bootstrap_servers.clone()),
             listeners: resolved.status.clone(),
-            broker_listeners: resolved.brokers.get(&0).into_iter().flatten().filter_map(desired_listener).collect(),
+            broker_listeners: resolved.brokers.get(&0).into_iter().flatten().map(desired_listener).collect(),
             plaintext: resolved.insecure.first().cloned(),
             identities: certificates::of_cluster(cluster, &resolved.hosts),
             worker: Some(worker(names.host(0), build::cluster_ports(&build::cluster_listeners(&cluster.spec)).control)),
@@ -122,14 +122,14 @@ fn worker(host: String, port: i32) -> (String, String) {
     (format!("{host}:{port}"), host)
 }
 
-fn desired_listener(address: &listeners::ListenerAddress) -> Option<DesiredListener> {
-    Some(DesiredListener {
+fn desired_listener(address: &listeners::ListenerAddress) -> DesiredListener {
+    DesiredListener {
         name: address.name.clone(),
-        port: u16::try_from(address.port).ok()?,
+        port: address.port,
         advertised_host: address.advertised_host.clone(),
-        advertised_port: u16::try_from(address.advertised_port).ok()?,
+        advertised_port: address.advertised_port,
         tls: address.tls.clone(),
-    })
+    }
 }
 
 /// Volumes that grow; a StatefulSet that cannot be applied as it is wanted stays until it is made anew.

@@ -217,7 +217,9 @@ impl Cache {
             Kind::RetentionPolicy => self.world.policies[position].status.as_mut().map(|status| &mut status.conditions),
             Kind::Pipeline => self.world.pipelines[position].status.as_mut().map(|status| &mut status.conditions),
         };
-        conditions.map(|conditions| conditions::arrange(conditions));
+        if let Some(conditions) = conditions {
+            conditions::arrange(conditions);
+        }
     }
 
     fn displace(&mut self, kind: Kind, key: &Key) {

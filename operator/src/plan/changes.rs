@@ -20,7 +20,7 @@ pub(crate) fn dead_letters(wanted: &DeadLetters, context: &Context<'_>) -> Optio
     let Wanted { key, body } = context.builder.dead_letters(pipeline, cluster)?;
     let may = context.cache.get(&key).is_none() && !context.cache.is_terminating(&key.namespace);
     let writes = vec![Write::Create { key: key.clone(), manager: manager::OBJECTS, body }];
-    may.then(|| Work { about: key, lane: Lane::Client, writes })
+    may.then_some(Work { about: key, lane: Lane::Client, writes })
 }
 
 /// The writes that make the change; none where what it rests on is not there.
