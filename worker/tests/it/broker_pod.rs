@@ -154,7 +154,9 @@ fn what_it_cannot_start_with_is_said_with_a_way_out() {
             std::thread::park_timeout(Duration::from_millis(10));
         }
     };
-    ends("objectStore: {s3: {bucket: acme}}", "bucket acme");
+    let nowhere = namespace.path("none");
+    let bucket = format!("bucket: acme, region: us-east-1, endpoint: 'http://127.0.0.1:1', credentialsDir: {}", nowhere.display());
+    ends(&format!("objectStore: {{s3: {{{bucket}}}}}"), "s3://acme");
     ends("objectStore: {}", "one kind: s3, or folder");
     ends("brokerId: many", "brokerId");
     std::fs::remove_file(namespace.path("control/tls.key")).unwrap();
