@@ -46,10 +46,12 @@ pub(crate) fn of(shared: &Shared) -> ActualBroker {
         })
         .collect();
     let objects = topics.iter().map(|topic| topic.object_bytes.0).sum();
-    let health = match (shared.config.ships_continuously, stats.is_claimed) {
-        (false, _) => StoreHealth::NotConfigured,
-        (true, true) => StoreHealth::Reachable,
-        (true, false) => StoreHealth::Unreachable,
+    let health = match &stats.store {
+        _ if !shared.config.ships_continuously => StoreHealth::NotConfigured,
+        log::StoreState::Reachable => StoreHealth::Reachable,
+        log::StoreState::Unasked | log::StoreState::Unreachable(_) => StoreHealth::Unreachable,
+        log::StoreState::AccessDenied(_) => StoreHealth::AccessDenied,
+        log::StoreState::RefusedNoConditionalWrites(_) => StoreHealth::RefusedNoConditionalWrites,
     };
     ActualBroker {
         generation,

@@ -171,6 +171,10 @@ impl Broker {
     /// What was begun is gone through or not; applying again is safe.
     pub async fn apply(&self, desired: DesiredBroker) -> Result<(), StartError> {
         let _applying = self.applying.lock().await;
+        if self.shared.config.ships_continuously {
+            // A folder on the volume keeps nothing for long: it needs the room.
+            self.shared.log.set_object_grace(Duration::from_millis(desired.object_delete_grace.0.unsigned_abs()));
+        }
         let (shared, file) = (Arc::clone(&self.shared), Arc::clone(&self.desired));
         let applying = tokio::task::spawn_blocking(move || {
             if !file.keep(&desired, || shared.topics.is_news(desired.generation))? {
@@ -248,7 +252,8 @@ fn open(
     std::fs::create_dir_all(&config.folder).map_err(|source| StartError::Folder { path: config.folder.display().to_string(), source })?;
     let ship = if config.ships_continuously { Ship::Every(SHIP_INTERVAL) } else { Ship::WhenAsked };
     let cluster = config.cluster_id.clone().unwrap_or_else(|| "local".into());
-    let log_config = LogConfig { ship, ..LogConfig::new(config.broker, &cluster, config.folder.join("log")) };
+    let probe_store = config.ships_continuously;
+    let log_config = LogConfig { ship, probe_store, ..LogConfig::new(config.broker, &cluster, config.folder.join("log")) };
     let disk = Arc::new(RealDisk::open(&log_config)?);
     let (log, recovered) = Log::open(log_config, disk, store)?;
     let waiters = Arc::new(Waiters::default());

@@ -59,7 +59,7 @@ pub(crate) enum TopicsError {
 impl Topics {
     /// Loads the catalogue and brings the log to what it says. Blocks.
     pub(crate) fn open(folder: &Path, cluster_id: Option<&str>, log: Log) -> Result<Self, TopicsError> {
-        let file = CatalogueFile::in_folder(folder);
+        let file = CatalogueFile::in_folder(folder).with_copies(log.clone());
         let (cluster_id, generation, catalogue) = match file.load()? {
             Some(loaded) => (loaded.cluster_id, loaded.generation, loaded.catalogue),
             None => {

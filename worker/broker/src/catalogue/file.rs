@@ -4,6 +4,8 @@
 //! catalogue.json   {"format": 1, "cluster_id": "…", "generation": 7, "topics": […]}
 //! ```
 //! A new version is written beside it, flushed, and renamed over it; the folder is flushed after. What a crash leaves is the old file or the new.
+//!
+//! The log takes a copy to the object store, before any record that speaks of it, and brings it back on an empty volume.
 
 use std::{
     fs, io,
@@ -11,10 +13,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use log::Log;
 use serde::{Deserialize, Serialize};
 
 use super::{Catalogue, Topic};
 
+/// Name of the copy among the log's named objects.
+const NAME: &str = "catalogue";
 /// The only format there is so far.
 const FORMAT: u32 = 1;
 
@@ -58,9 +63,11 @@ struct Stored {
 }
 
 /// Where the catalogue is kept.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct CatalogueFile {
     path: PathBuf,
+    /// Who takes copies to the object store.
+    log: Option<Log>,
 }
 
 /// What the file holds.
@@ -74,14 +81,29 @@ pub(crate) struct Loaded {
 
 impl CatalogueFile {
     pub(crate) fn in_folder(folder: &Path) -> Self {
-        Self { path: folder.join("catalogue.json") }
+        Self { path: folder.join("catalogue.json"), log: None }
     }
 
-    /// What was saved last; `None` on a new volume.
+    /// Copies of it go with `log` to the object store, and come from there where the volume has none.
+    pub(crate) fn with_copies(self, log: Log) -> Self {
+        Self { log: Some(log), ..self }
+    }
+
+    /// What was saved last; `None` where neither the volume nor the object store has any.
     pub(crate) fn load(&self) -> Result<Option<Loaded>, FileError> {
         let text = match fs::read(&self.path) {
-            Ok(text) => text,
-            Err(reason) if reason.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Ok(text) => {
+                self.copy(&text)?;
+                text
+            }
+            Err(reason) if reason.kind() == io::ErrorKind::NotFound => match self.log.as_ref().and_then(|log| log.named(NAME)) {
+                Some(copy) => {
+                    tracing::info!("the catalogue of topics comes from the object store");
+                    self.write(&copy)?;
+                    copy.into()
+                }
+                None => return Ok(None),
+            },
             Err(source) => return Err(self.failed("read", source)),
         };
         let path = || self.path.display().to_string();
@@ -104,9 +126,20 @@ impl CatalogueFile {
         let topics = catalogue.topics().map(|topic| Topic::clone(topic)).collect();
         let stored = Stored { format: FORMAT, cluster_id: cluster_id.into(), generation, topics };
         let text = serde_json::to_vec(&stored).expect("a catalogue is plain data");
+        self.write(&text)?;
+        self.copy(&text)
+    }
+
+    /// Gives the log the newest copy, unless it has it.
+    fn copy(&self, text: &[u8]) -> Result<(), FileError> {
+        let Some(log) = self.log.as_ref().filter(|log| log.named(NAME).is_none_or(|known| known != text)) else { return Ok(()) };
+        log.put_named(NAME, text.to_vec().into()).map_err(|source| self.failed("copy", source))
+    }
+
+    fn write(&self, text: &[u8]) -> Result<(), FileError> {
         let beside = self.path.with_extension("json.new");
         let mut file = fs::File::create(&beside).map_err(|source| self.failed("create the successor of", source))?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(|source| self.failed("write the successor of", source))?;
+        file.write_all(text).and_then(|()| file.sync_all()).map_err(|source| self.failed("write the successor of", source))?;
         fs::rename(&beside, &self.path).map_err(|source| self.failed("replace", source))?;
         let folder = self.path.parent().unwrap_or(Path::new("."));
         fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| self.failed("make durable", source))

@@ -68,6 +68,15 @@ impl Served {
         self._folder.path()
     }
 
+    /// Stops, loses all that is on the volume but the store's folder, and starts again.
+    pub fn lose_volume(&mut self) {
+        let broker = self.broker.take().expect("it runs");
+        self.runtime.block_on(broker.shutdown());
+        std::fs::remove_dir_all(self.config.folder.join("log")).expect("the log has a folder");
+        std::fs::remove_file(self.config.folder.join("catalogue.json")).expect("the catalogue has a file");
+        self.open();
+    }
+
     pub fn apply(&self, desired: DesiredBroker) {
         self.runtime.block_on(self.broker().apply(desired)).expect("the desired state is applied");
     }

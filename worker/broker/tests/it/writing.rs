@@ -2,6 +2,7 @@
 
 use control::{Cleanup, Retention};
 use records::{BatchBuilder, Compression};
+use streamwright_broker::BrokerConfig;
 use units::{Offset, ProducerEpoch, TimestampMs};
 use wire::{ErrorCode, ProduceRequest};
 
@@ -22,6 +23,35 @@ fn what_is_produced_is_fetched_and_survives_a_restart() {
     let mut peer = served.peer();
     assert_eq!(values(&peer.fetch(topic, 0, |_| {})), ["a", "b", "c"]);
     assert_eq!(peer.produce(topic, &Batch::of(&["d"])).base_offset, Offset(3));
+}
+
+#[test]
+fn a_broker_that_lost_its_volume_has_its_topics_and_records_back_from_the_store() {
+    let mut served = Served::start_with(|config| BrokerConfig { ships_continuously: true, ..config });
+    let mut peer = served.peer();
+    let topic = peer.create_with("orders", 2, &[("retention.ms", "86400000")]);
+    let producer = peer.init_producer(None);
+    let batch = |sequence| Batch::of(&["x"]).by(producer.producer_id, producer.producer_epoch, sequence);
+    (0..3).for_each(|sequence| assert_eq!(peer.produce(topic, &batch(sequence)).base_offset.0, i64::from(sequence)));
+    let begun = std::time::Instant::now();
+    while served.broker().actual().object_store.bytes_at_risk.0 > 0 {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(120), "what is acknowledged leaves within seconds");
+        std::thread::yield_now();
+    }
+    let before = (served.broker().actual().cluster_id, served.broker().actual().topics);
+    served.lose_volume();
+    let actual = served.broker().actual();
+    assert_eq!((actual.object_store.health, actual.incarnation.0), (control::StoreHealth::Reachable, 2));
+    assert_eq!(actual.cluster_id, before.0);
+    let told = |topics: &[control::ActualTopic]| {
+        topics.iter().map(|topic| (topic.name.clone(), topic.topic_id, topic.partitions, topic.retention)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&actual.topics), told(&before.1));
+    let mut peer = served.peer();
+    assert_eq!(peer.topic_id("orders"), topic);
+    assert_eq!(values(&peer.fetch(topic, 0, |_| {})), ["x", "x", "x"]);
+    assert_eq!(peer.produce(topic, &batch(2)).base_offset.0, 2, "a duplicate is known as one");
+    assert_eq!(peer.produce(topic, &batch(3)).base_offset.0, 3);
 }
 
 #[test]
