@@ -180,6 +180,10 @@ impl Shell {
     /// When to look again if nobody says anything.
     fn wake(&self, next_look: Instant, is_due: bool) -> Instant {
         let tick = Instant::now() + TICK;
+        if !self.cache.is_whole() {
+            // Only what watches say helps: nothing is looked at before.
+            return tick;
+        }
         let again = self.attempts.next().map(|at| at.max(next_look));
         let due = is_due.then_some(next_look);
         let unacquainted = (!self.is_acquainted).then(|| (self.started + ACQUAINTANCE).max(next_look));

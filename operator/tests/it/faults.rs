@@ -3,7 +3,11 @@
 
 use crds::Kind;
 use operator::resource::{Key, Resource};
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use crate::{
     fake::Fault,
@@ -98,9 +102,32 @@ fn check(expected: &[Rest], found: &[Rest], what: &str) {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn every_call_fails_once() {
-    let (world, expected) = live(|_| {}).await;
+/// Lives `lives` lives, each on a paused clock of its own, on every core: those of one core follow each other.
+fn on_every_core(lives: usize, one: impl AsyncFn(usize) + Sync) {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let one = &one;
+    std::thread::scope(|scope| {
+        for first in 0..cores {
+            scope.spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime");
+                runtime.block_on(async {
+                    for life in (first..lives).step_by(cores) {
+                        one(life).await;
+                    }
+                });
+            });
+        }
+    });
+}
+
+/// A whole life without a fault, on a paused clock.
+fn undisturbed() -> (World, Vec<Rest>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("a runtime").block_on(live(|_| {}))
+}
+
+#[test]
+fn every_call_fails_once() {
+    let (world, expected) = undisturbed();
     assert_eq!(
         expected[0].ready.iter().filter(|ready| ready.ends_with("True/Available")).count(),
         expected[0].ready.len(),
@@ -112,31 +139,32 @@ async fn every_call_fails_once() {
     let faults = [Fault::Code(409), Fault::Code(429), Fault::Code(500), Fault::Silence, Fault::Lost, Fault::Stale];
     // Each call in one way, and the ways in turn; with SW_EVERY_FAULT each call in every way, which takes minutes.
     let is_thorough = std::env::var_os("SW_EVERY_FAULT").is_some();
-    let mut struck = 0;
-    let mut lives = 0;
-    for call in 0..calls {
+    let struck = AtomicUsize::new(0);
+    let lives = AtomicUsize::new(0);
+    on_every_core(calls, async |call| {
         for (index, fault) in faults.iter().enumerate().filter(|(index, _)| is_thorough || index % faults.len() == call % faults.len()) {
             let (world, found) = live(|world| world.fake.state().fault = Some((call, *fault))).await;
             let what = world.fake.state().struck.clone();
-            struck += usize::from(what.is_some());
-            lives += 1;
+            struck.fetch_add(usize::from(what.is_some()), Ordering::Relaxed);
+            lives.fetch_add(1, Ordering::Relaxed);
             check(&expected, &found, &format!("{fault:?} ({index}) at call {call}: {what:?}"));
         }
-    }
+    });
+    let (struck, lives) = (struck.into_inner(), lives.into_inner());
     assert!(struck * 10 > lives * 9, "struck {struck} of {lives} lives");
 }
 
-#[tokio::test(start_paused = true)]
-async fn the_operator_dies_after_each_single_write() {
-    let (world, expected) = live(|_| {}).await;
+#[test]
+fn the_operator_dies_after_each_single_write() {
+    let (world, expected) = undisturbed();
     let writes = world.fake.writes();
     drop(world);
-    for write in 0..writes {
+    on_every_core(writes, async |write| {
         let (world, found) = live(|world| world.fake.state().fault_in_writes = Some((write, Fault::Death))).await;
         let what = world.fake.state().struck.clone();
         assert_eq!(world.lives, 1 + usize::from(what.is_some()));
         check(&expected, &found, &format!("death after write {write}: {what:?}"));
-    }
+    });
 }
 
 #[tokio::test(start_paused = true)]
