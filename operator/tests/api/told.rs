@@ -1,8 +1,7 @@
 //! Workers that do as they are told at once, without pods: a broker for every Cluster, and a pod for every Pipeline that is recorded to run.
 
 use control::{
-    ActualBroker, ActualPipeline, ActualTopic, BrokerStorage, DesiredBroker, DesiredPipeline, Life, ObjectRef, ObjectStoreUse, Phase,
-    Release, StoreHealth,
+    ActualBroker, ActualPipeline, ActualTopic, DesiredBroker, DesiredPipeline, Life, ObjectRef, ObjectStoreUse, Phase, Release, StoreHealth,
 };
 use crds::Kind;
 use futures::future::BoxFuture;
@@ -116,19 +115,10 @@ impl Workers for Told {
 
 fn new_broker() -> ActualBroker {
     ActualBroker {
-        generation: 0,
-        broker: BrokerId(0),
-        incarnation: Incarnation(1),
-        version: "0.1.0".into(),
         cluster_id: "abc".into(),
         ready: true,
-        listeners: Vec::new(),
-        listener_problems: BTreeMap::new(),
-        proposals: Vec::new(),
-        storage: BrokerStorage::default(),
         object_store: ObjectStoreUse { health: StoreHealth::Reachable, bytes: ByteCount(0), bytes_at_risk: ByteCount(0) },
-        topics: Vec::new(),
-        problems: BTreeMap::new(),
+        ..ActualBroker::new(BrokerId(0), Incarnation(1))
     }
 }
 
@@ -147,19 +137,6 @@ fn obey(broker: &mut ActualBroker, desired: &DesiredBroker, births: &mut u8) {
     for wanted in &desired.topics {
         let known = broker.topics.iter().position(|topic| topic.name == wanted.name).map(|index| broker.topics.remove(index));
         *births += u8::from(known.is_none());
-        broker.topics.push(ActualTopic {
-            name: wanted.name.clone(),
-            topic_id: known.map_or(TopicId([*births; 16]), |known| known.topic_id),
-            partitions: wanted.partitions,
-            retention: wanted.retention,
-            config: wanted.config.clone(),
-            owner: Some(wanted.owner.clone()),
-            last_owner: None,
-            internal: wanted.internal,
-            local_bytes: ByteCount(0),
-            object_bytes: ByteCount(0),
-            records: 0,
-            records_appended: 0,
-        });
+        broker.topics.push(ActualTopic::new(wanted, known.map_or(TopicId([*births; 16]), |known| known.topic_id)));
     }
 }

@@ -150,3 +150,24 @@ pub struct ActualTopic {
     /// Offsets given since this incarnation started, all partitions: the difference of two reads is a rate.
     pub records_appended: u64,
 }
+
+impl ActualTopic {
+    /// One that is as it shall be, with no record in it.
+    #[must_use]
+    pub fn new(desired: &DesiredTopic, topic_id: TopicId) -> Self {
+        Self {
+            name: desired.name.clone(),
+            topic_id,
+            partitions: desired.partitions,
+            retention: desired.retention,
+            config: desired.config.clone(),
+            owner: Some(desired.owner.clone()),
+            last_owner: None,
+            internal: desired.internal,
+            local_bytes: ByteCount(0),
+            object_bytes: ByteCount(0),
+            records: 0,
+            records_appended: 0,
+        }
+    }
+}

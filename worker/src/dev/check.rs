@@ -7,7 +7,7 @@ use control::{ActualBroker, ActualPipeline, ActualTopic, DesiredBroker, DesiredP
 use crds::Timestamp;
 use desired::{Resolved, World};
 use std::{collections::BTreeMap, process::ExitCode};
-use units::{BrokerId, ByteCount, Incarnation, TopicId};
+use units::{BrokerId, Incarnation, TopicId};
 
 use super::{
     accepted::{self, Kept},
@@ -95,20 +95,9 @@ fn obey(broker: &mut ActualBroker, desired: &DesiredBroker) {
     for wanted in &desired.topics {
         let had = broker.topics.iter().position(|topic| topic.name == wanted.name);
         let had = had.map(|index| broker.topics.remove(index));
-        broker.topics.push(ActualTopic {
-            name: wanted.name.clone(),
-            topic_id: wanted.topic_id.or(had.map(|had| had.topic_id)).unwrap_or_else(|| TopicId(uid::bytes())),
-            partitions: wanted.partitions,
-            retention: wanted.retention,
-            config: wanted.config.clone(),
-            owner: Some(wanted.owner.clone()),
-            last_owner: None,
-            internal: wanted.internal,
-            local_bytes: ByteCount(0),
-            object_bytes: ByteCount(0),
-            records: 0,
-            records_appended: 0,
-        });
+        broker
+            .topics
+            .push(ActualTopic::new(wanted, wanted.topic_id.or(had.map(|had| had.topic_id)).unwrap_or_else(|| TopicId(uid::bytes()))));
     }
     broker.topics.sort_by(|left, right| left.name.cmp(&right.name));
 }

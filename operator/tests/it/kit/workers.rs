@@ -1,8 +1,7 @@
 //! Workers that do as they are told at once, as long as their pod is there. Volumes outlive pods.
 
 use control::{
-    ActualBroker, ActualPipeline, ActualTopic, BrokerStorage, DesiredBroker, DesiredPipeline, Life, ObjectRef, ObjectStoreUse, Phase,
-    Release, StoreHealth,
+    ActualBroker, ActualPipeline, ActualTopic, DesiredBroker, DesiredPipeline, Life, ObjectRef, ObjectStoreUse, Phase, Release, StoreHealth,
 };
 use crds::Kind;
 use futures::future::BoxFuture;
@@ -195,19 +194,10 @@ fn follow(desired: &DesiredPipeline) -> ActualPipeline {
 
 fn new_broker() -> ActualBroker {
     ActualBroker {
-        generation: 0,
-        broker: BrokerId(0),
-        incarnation: Incarnation(1),
-        version: "0.1.0".into(),
         cluster_id: "abc".into(),
         ready: true,
-        listeners: Vec::new(),
-        listener_problems: BTreeMap::new(),
-        proposals: Vec::new(),
-        storage: BrokerStorage::default(),
         object_store: ObjectStoreUse { health: StoreHealth::Reachable, bytes: ByteCount(0), bytes_at_risk: ByteCount(0) },
-        topics: Vec::new(),
-        problems: BTreeMap::new(),
+        ..ActualBroker::new(BrokerId(0), Incarnation(1))
     }
 }
 
@@ -241,20 +231,7 @@ fn obey(broker: &mut ActualBroker, desired: &DesiredBroker, births: &mut u8, del
             }
             None => {
                 *births += 1;
-                broker.topics.push(ActualTopic {
-                    name: wanted.name.clone(),
-                    topic_id: wanted.topic_id.unwrap_or(TopicId([*births; 16])),
-                    partitions: wanted.partitions,
-                    retention: wanted.retention,
-                    config: wanted.config.clone(),
-                    owner: Some(wanted.owner.clone()),
-                    last_owner: None,
-                    internal: wanted.internal,
-                    local_bytes: ByteCount(0),
-                    object_bytes: ByteCount(0),
-                    records: 0,
-                    records_appended: 0,
-                });
+                broker.topics.push(ActualTopic::new(wanted, wanted.topic_id.unwrap_or(TopicId([*births; 16]))));
             }
         }
     }

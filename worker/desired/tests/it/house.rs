@@ -280,18 +280,8 @@ impl House {
                 let had = broker.topics.iter().position(|topic| topic.name == wanted.name);
                 let old = had.map(|index| broker.topics.remove(index));
                 broker.topics.push(ActualTopic {
-                    name: wanted.name.clone(),
-                    topic_id: old.as_ref().map_or(id, |old| old.topic_id),
-                    partitions: wanted.partitions,
-                    retention: wanted.retention,
-                    config: wanted.config.clone(),
-                    owner: Some(wanted.owner.clone()),
-                    last_owner: None,
-                    internal: wanted.internal,
                     local_bytes: ByteCount(12_345),
-                    object_bytes: ByteCount(0),
-                    records: 0,
-                    records_appended: 0,
+                    ..ActualTopic::new(wanted, old.as_ref().map_or(id, |old| old.topic_id))
                 });
             }
         }
