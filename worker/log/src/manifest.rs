@@ -215,18 +215,38 @@ fn decode_chunk(fields: &mut Fields<'_>) -> Result<ChunkRef, Malformed> {
     Ok(ChunkRef { object, base: fields.offset()?, end: fields.offset()?, at: fields.length()?, bytes: fields.u32()? })
 }
 
+/// Offsets of a part, and where its batches and its section lie in its object: the same in manifests and in directories of objects.
+pub(crate) fn encode_extent(bytes: &mut Vec<u8>, segment: &SegmentRef) {
+    bytes.extend_from_slice(&segment.base.0.to_le_bytes());
+    bytes.extend_from_slice(&segment.end.0.to_le_bytes());
+    bytes.extend_from_slice(&segment.data_at.to_le_bytes());
+    bytes.extend_from_slice(&segment.data_bytes.to_le_bytes());
+    bytes.extend_from_slice(&segment.section_at.to_le_bytes());
+    bytes.extend_from_slice(&segment.section_bytes.to_le_bytes());
+    bytes.extend_from_slice(&segment.max_timestamp.0.to_le_bytes());
+}
+
+/// What [`encode_extent`] wrote, of a part in `object` that may hold aborted transactions.
+pub(crate) fn decode_extent(fields: &mut Fields<'_>, object: ObjectId) -> Result<SegmentRef, Malformed> {
+    Ok(SegmentRef {
+        object,
+        base: fields.offset()?,
+        end: fields.offset()?,
+        data_at: fields.length()?,
+        data_bytes: fields.length()?,
+        section_at: fields.length()?,
+        section_bytes: fields.u32()?,
+        max_timestamp: TimestampMs(fields.i64()?),
+        has_aborted: true,
+    })
+}
+
 /// References behind their count.
 pub(crate) fn encode_references(bytes: &mut Vec<u8>, references: &[SegmentRef]) {
     bytes.extend_from_slice(&codec::length(references.len()).to_le_bytes());
     for segment in references {
         encode_object(bytes, segment.object);
-        bytes.extend_from_slice(&segment.base.0.to_le_bytes());
-        bytes.extend_from_slice(&segment.end.0.to_le_bytes());
-        bytes.extend_from_slice(&segment.data_at.to_le_bytes());
-        bytes.extend_from_slice(&segment.data_bytes.to_le_bytes());
-        bytes.extend_from_slice(&segment.section_at.to_le_bytes());
-        bytes.extend_from_slice(&segment.section_bytes.to_le_bytes());
-        bytes.extend_from_slice(&segment.max_timestamp.0.to_le_bytes());
+        encode_extent(bytes, segment);
         bytes.push(u8::from(segment.has_aborted));
     }
 }
@@ -235,17 +255,9 @@ pub(crate) fn encode_references(bytes: &mut Vec<u8>, references: &[SegmentRef]) 
 pub(crate) fn decode_references(fields: &mut Fields<'_>, has_flags: bool) -> Result<Vec<SegmentRef>, Malformed> {
     let count = fields.count(if has_flags { REFERENCE_BYTES } else { REFERENCE_BYTES - 1 })?;
     let mut one = || {
-        Ok(SegmentRef {
-            object: decode_object(fields)?,
-            base: fields.offset()?,
-            end: fields.offset()?,
-            data_at: fields.length()?,
-            data_bytes: fields.length()?,
-            section_at: fields.length()?,
-            section_bytes: fields.u32()?,
-            max_timestamp: TimestampMs(fields.i64()?),
-            has_aborted: !has_flags || fields.u8()? != 0,
-        })
+        let object = decode_object(fields)?;
+        let extent = decode_extent(fields, object)?;
+        Ok(SegmentRef { has_aborted: !has_flags || fields.u8()? != 0, ..extent })
     };
     let references = (0..count).map(|_| one()).collect::<Result<Vec<_>, _>>()?;
     check_chain(&references)?;

@@ -217,13 +217,7 @@ fn encode_directory(refs: &[(TopicPartitionId, SegmentRef)], covers: u64) -> Vec
     bytes.extend_from_slice(&codec::length(refs.len()).to_le_bytes());
     for (id, reference) in refs {
         encode_id(&mut bytes, *id);
-        bytes.extend_from_slice(&reference.base.0.to_le_bytes());
-        bytes.extend_from_slice(&reference.end.0.to_le_bytes());
-        bytes.extend_from_slice(&reference.data_at.to_le_bytes());
-        bytes.extend_from_slice(&reference.data_bytes.to_le_bytes());
-        bytes.extend_from_slice(&reference.section_at.to_le_bytes());
-        bytes.extend_from_slice(&reference.section_bytes.to_le_bytes());
-        bytes.extend_from_slice(&reference.max_timestamp.0.to_le_bytes());
+        manifest::encode_extent(&mut bytes, reference);
     }
     codec::seal(bytes)
 }
@@ -242,18 +236,7 @@ pub(crate) fn decode_directory(object: ObjectId, bytes: &[u8]) -> Result<Directo
     let count = fields.count(DIRECTORY_ENTRY_BYTES)?;
     let mut one = || {
         let id = decode_id(&mut fields)?;
-        let reference = SegmentRef {
-            object,
-            base: fields.offset()?,
-            end: fields.offset()?,
-            data_at: fields.length()?,
-            data_bytes: fields.length()?,
-            section_at: fields.length()?,
-            section_bytes: fields.u32()?,
-            max_timestamp: TimestampMs(fields.i64()?),
-            has_aborted: true,
-        };
-        Ok((id, reference))
+        Ok((id, manifest::decode_extent(&mut fields, object)?))
     };
     Ok(Directory { covers, parts: (0..count).map(|_| one()).collect::<Result<_, _>>()? })
 }
