@@ -205,7 +205,10 @@ async fn client(config: &S3Config) -> Client {
             .identity_cache(IdentityCache::no_cache()),
         S3Credentials::Chain => {
             let chain = aws_config::default_provider::credentials::DefaultCredentialsChain::builder()
-                .configure(aws_config::provider_config::ProviderConfig::without_region().with_http_client(http).with_region(Some(region)))
+                .configure(
+                    aws_config::provider_config::ProviderConfig::without_region().with_http_client(http).with_region(Some(region.clone())),
+                )
+                .region(region)
                 .build()
                 .await;
             builder.credentials_provider(SharedCredentialsProvider::new(chain))
