@@ -117,7 +117,8 @@ fn a_connection_that_asks_nothing_is_closed() {
 
 #[test]
 fn a_peer_that_is_gone_holds_no_place_for_the_length_of_its_poll() {
-    let served = Served::start_with(|config| BrokerConfig { connection_idle_max: DurationMs(100), connections_max: 1, ..config });
+    // Long enough for a peer that is kept waiting by a busy machine between two requests.
+    let served = Served::start_with(|config| BrokerConfig { connection_idle_max: DurationMs(5_000), connections_max: 1, ..config });
     let mut peer = served.peer();
     let topic = peer.create("orders", 1);
     peer.send(17, &FetchRequest { max_wait_ms: i32::MAX, ..fetch_request(topic, 0) });
