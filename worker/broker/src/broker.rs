@@ -251,9 +251,8 @@ fn open(
 ) -> Result<(Arc<Shared>, Recovered), StartError> {
     std::fs::create_dir_all(&config.folder).map_err(|source| StartError::Folder { path: config.folder.display().to_string(), source })?;
     let ship = if config.ships_continuously { Ship::Every(SHIP_INTERVAL) } else { Ship::WhenAsked };
-    let cluster = config.cluster_id.clone().unwrap_or_else(|| "local".into());
     let probe_store = config.ships_continuously;
-    let log_config = LogConfig { ship, probe_store, ..LogConfig::new(config.broker, &cluster, config.folder.join("log")) };
+    let log_config = LogConfig { ship, probe_store, ..LogConfig::new(config.broker, &config.store_name, config.folder.join("log")) };
     let disk = Arc::new(RealDisk::open(&log_config)?);
     let (log, recovered) = Log::open(log_config, disk, store)?;
     let waiters = Arc::new(Waiters::default());

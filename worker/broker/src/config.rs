@@ -36,6 +36,9 @@ pub struct BrokerConfig {
     pub client_changes: ClientChanges,
     /// Kafka's cluster id; `None`: made at the first start and kept.
     pub cluster_id: Option<String>,
+    /// The cluster in names of objects: what was shipped is found by it, on an empty volume too, so it never changes, and no two clusters
+    /// that share a bucket and a prefix have the same. Default `local`.
+    pub store_name: String,
     /// Whether the store is an object store of its own, which is shipped to all the time, or a folder on the volume, which is not.
     pub ships_continuously: bool,
     /// The largest request that is read (`socket.request.max.bytes`). Default 100 MiB.
@@ -69,6 +72,7 @@ impl BrokerConfig {
             tls_folder: None,
             client_changes: ClientChanges::Applied,
             cluster_id: None,
+            store_name: "local".into(),
             ships_continuously: false,
             request_bytes_max: 100 << 20,
             request_budget_bytes: 24 << 20,

@@ -74,6 +74,7 @@ fn broker_config(file: &BrokerFile) -> anyhow::Result<BrokerConfig> {
         listen_host: file.listen_host,
         tls_folder: file.tls_dir.clone(),
         client_changes: ClientChanges::Proposed,
+        store_name: format!("{}.{}", file.cluster.namespace, file.cluster.name),
         ships_continuously: file.object_store.is_some(),
         ..BrokerConfig::new(BrokerId(id), file.data_dir.join("broker"), any)
     })

@@ -68,12 +68,27 @@ impl Served {
         self._folder.path()
     }
 
+    /// Comes back when the object store has all that was acknowledged.
+    pub fn wait_until_shipped(&self) {
+        let begun = std::time::Instant::now();
+        while self.broker().actual().object_store.bytes_at_risk.0 > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(120), "what is acknowledged leaves within seconds");
+            std::thread::yield_now();
+        }
+    }
+
     /// Stops, loses all that is on the volume but the store's folder, and starts again.
     pub fn lose_volume(&mut self) {
+        self.lose_volume_and_be(|_| {});
+    }
+
+    /// The same, as another broker.
+    pub fn lose_volume_and_be(&mut self, change: impl FnOnce(&mut BrokerConfig)) {
         let broker = self.broker.take().expect("it runs");
         self.runtime.block_on(broker.shutdown());
         std::fs::remove_dir_all(self.config.folder.join("log")).expect("the log has a folder");
         std::fs::remove_file(self.config.folder.join("catalogue.json")).expect("the catalogue has a file");
+        change(&mut self.config);
         self.open();
     }
 
@@ -129,6 +144,17 @@ impl Peer {
     pub fn receive<R: Request>(&mut self, version: i16) -> R::Response {
         let frame = self.receive_frame().expect("the broker answers");
         wire::decode_response::<R::Response>(frame, version).expect("the answer decodes").1
+    }
+
+    /// Whether the broker has closed the connection, as far as is known now.
+    pub fn is_closed(&mut self) -> bool {
+        self.socket.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");
+        let read = self.socket.read(&mut [0]);
+        self.socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        match read {
+            Ok(bytes) => bytes == 0,
+            Err(reason) => !matches!(reason.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
+        }
     }
 
     /// The next frame; `None` where the broker has closed the connection.

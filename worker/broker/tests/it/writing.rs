@@ -33,11 +33,7 @@ fn a_broker_that_lost_its_volume_has_its_topics_and_records_back_from_the_store(
     let producer = peer.init_producer(None);
     let batch = |sequence| Batch::of(&["x"]).by(producer.producer_id, producer.producer_epoch, sequence);
     (0..3).for_each(|sequence| assert_eq!(peer.produce(topic, &batch(sequence)).base_offset.0, i64::from(sequence)));
-    let begun = std::time::Instant::now();
-    while served.broker().actual().object_store.bytes_at_risk.0 > 0 {
-        assert!(begun.elapsed() < std::time::Duration::from_secs(120), "what is acknowledged leaves within seconds");
-        std::thread::yield_now();
-    }
+    served.wait_until_shipped();
     let before = (served.broker().actual().cluster_id, served.broker().actual().topics);
     served.lose_volume();
     let actual = served.broker().actual();
@@ -52,6 +48,23 @@ fn a_broker_that_lost_its_volume_has_its_topics_and_records_back_from_the_store(
     assert_eq!(values(&peer.fetch(topic, 0, |_| {})), ["x", "x", "x"]);
     assert_eq!(peer.produce(topic, &batch(2)).base_offset.0, 2, "a duplicate is known as one");
     assert_eq!(peer.produce(topic, &batch(3)).base_offset.0, 3);
+}
+
+#[test]
+fn two_clusters_on_one_store_know_nothing_of_each_other() {
+    let mut served = Served::start_with(|config| BrokerConfig { store_name: "shop.main".into(), ships_continuously: true, ..config });
+    let mut peer = served.peer();
+    let topic = peer.create("orders", 1);
+    peer.produce(topic, &Batch::of(&["ours"]));
+    served.wait_until_shipped();
+    served.lose_volume_and_be(|config| config.store_name = "fleet.main".into());
+    let actual = served.broker().actual();
+    assert_eq!((actual.topics.len(), actual.incarnation.0), (0, 1), "nothing of the other's comes back, nor is it fenced");
+    served.peer().create("orders", 1);
+    served.lose_volume_and_be(|config| config.store_name = "shop.main".into());
+    let mut peer = served.peer();
+    assert_eq!(peer.topic_id("orders"), topic);
+    assert_eq!(values(&peer.fetch(topic, 0, |_| {})), ["ours"]);
 }
 
 #[test]
