@@ -110,8 +110,9 @@ fn is_stalled(status: &Status) -> bool {
     status.condition(ConditionType::Stalled).is_some()
 }
 
+/// What is not known yet is no news, good or bad.
 fn is_bad(condition: ConditionType, now: &Condition) -> bool {
-    (now.status == ConditionStatus::True) == (condition == ConditionType::Degraded)
+    now.status == if condition == ConditionType::Degraded { ConditionStatus::True } else { ConditionStatus::False }
 }
 
 fn was(old: Option<&Condition>) -> String {

@@ -37,7 +37,7 @@ impl Shell {
         let vouched = self.vouching.works(&built, &self.cache, crds::Timestamp::now());
         self.parts.workers.follow(self.builds.addresses(&built));
         let actual = self.parts.workers.actual();
-        self.cache.world.brokers = actual.brokers;
+        (self.cache.world.closed, self.cache.world.brokers) = actual.brokers.into_iter().partition(|(_, broker)| broker.closed.is_some());
         self.cache.world.running = actual.pipelines;
         if !self.knows_workers() {
             // Certificates do not wait: without them nobody can be known.
@@ -98,7 +98,7 @@ impl Shell {
         let world = &self.cache.world;
         self.is_acquainted =
             world.deployments.iter().filter(|(_, deployment)| deployment.pods_ready > 0).all(|((kind, name), _)| match kind {
-                Kind::Cluster => world.brokers.contains_key(name),
+                Kind::Cluster => world.brokers.contains_key(name) || world.closed.contains_key(name),
                 _ => world.running.contains_key(name),
             });
         self.is_acquainted

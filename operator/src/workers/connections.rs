@@ -24,7 +24,7 @@ use super::{Actual, Address, Workers};
 const COUNTS_FOR: Duration = Duration::from_secs(30);
 /// A connection that failed is tried again after this, and ever later up to the longest.
 const AGAIN: Duration = Duration::from_millis(500);
-const LONGEST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(2);
 
 type Id = (Kind, ObjectRef);
 

@@ -46,13 +46,7 @@ pub(crate) fn of(shared: &Shared) -> ActualBroker {
         })
         .collect();
     let objects = topics.iter().map(|topic| topic.object_bytes.0).sum();
-    let health = match &stats.store {
-        _ if !shared.config.ships_continuously => StoreHealth::NotConfigured,
-        log::StoreState::Reachable => StoreHealth::Reachable,
-        log::StoreState::Unasked | log::StoreState::Unreachable(_) => StoreHealth::Unreachable,
-        log::StoreState::AccessDenied(_) => StoreHealth::AccessDenied,
-        log::StoreState::RefusedNoConditionalWrites(_) => StoreHealth::RefusedNoConditionalWrites,
-    };
+    let health = if shared.config.ships_continuously { store_health(&stats.store) } else { StoreHealth::NotConfigured };
     ActualBroker {
         generation,
         broker: shared.broker(),
@@ -76,5 +70,16 @@ pub(crate) fn of(shared: &Shared) -> ActualBroker {
         problems,
         listener_problems: shared.listeners.problems(),
         proposals: shared.proposals.held(),
+        closed: None,
+    }
+}
+
+/// How an object store of its own answers.
+pub(crate) const fn store_health(state: &log::StoreState) -> StoreHealth {
+    match state {
+        log::StoreState::Reachable => StoreHealth::Reachable,
+        log::StoreState::Unasked | log::StoreState::Unreachable(_) => StoreHealth::Unreachable,
+        log::StoreState::AccessDenied(_) => StoreHealth::AccessDenied,
+        log::StoreState::RefusedNoConditionalWrites(_) => StoreHealth::RefusedNoConditionalWrites,
     }
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use control::{ActualBroker, DesiredBroker};
+use control::{ActualBroker, DesiredBroker, StoreHealth};
 use coordinators::{groups, transactions};
 use log::{Log, LogConfig, RealDisk, Recovered, Ship};
 use store::ObjectStore;
@@ -88,6 +88,17 @@ pub enum StartError {
     /// A task of ours failed.
     #[error("a task failed inside: {0}")]
     Inside(String),
+}
+
+impl StartError {
+    /// How the object store answers, where it is what the start needs: starting again is right once it answers. `None`: it is something else.
+    #[must_use]
+    pub const fn needs_store(&self) -> Option<StoreHealth> {
+        match self {
+            Self::Log(log::OpenError::StoreNeeded { state, .. }) => Some(actual::store_health(state)),
+            _ => None,
+        }
+    }
 }
 
 /// A running broker. Dropping it without [`Broker::shutdown`] is what a crash is: nothing acknowledged is lost.

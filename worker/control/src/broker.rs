@@ -162,6 +162,10 @@ pub struct ActualBroker {
     /// What clients asked for and is not answered yet, oldest first.
     #[serde(default)]
     pub proposals: Vec<TopicProposal>,
+    /// Why its log is not open (yet, or any more), in a sentence. Then nothing is known of what it holds, least of all that it holds nothing:
+    /// of all the rest only `object_store.health` counts, and nothing is pushed to it.
+    #[serde(default)]
+    pub closed: Option<String>,
 }
 
 impl ActualBroker {
@@ -182,6 +186,7 @@ impl ActualBroker {
             problems: BTreeMap::new(),
             listener_problems: BTreeMap::new(),
             proposals: Vec::new(),
+            closed: None,
         }
     }
 }

@@ -180,10 +180,11 @@ impl<'a> Clusters<'a> {
             return paused(Kind::Cluster, name.clone(), Status::Cluster(before));
         }
         let actual = self.broker(name);
+        let closed = self.world.closed.get(name);
         let mut conditions = Conditions::new(Kind::Cluster, &cluster.metadata, now);
         let deployment = self.world.deployments.get(&(Kind::Cluster, name.clone()));
-        self.add_ready(actual, deployment, &mut conditions);
-        if let Some(actual) = actual {
+        add_ready(actual.or(closed), deployment, &mut conditions);
+        if let Some(actual) = actual.or(closed.filter(|closed| closed.object_store.health != StoreHealth::NotConfigured)) {
             let (holds, reason, message) = store_condition(actual.object_store.health);
             conditions.add(ConditionType::ObjectStoreReady, status_of(holds), reason, message);
             if actual.object_store.health == StoreHealth::RefusedNoConditionalWrites {
@@ -194,7 +195,7 @@ impl<'a> Clusters<'a> {
             conditions.add(ConditionType::ObjectStoreReady, ConditionStatus::Unknown, Reason::Unreachable, message);
         }
         let conditions = conditions.finish(&before.conditions);
-        let mut status = actual.map_or(before.clone(), |actual| status(name, actual));
+        let mut status = actual.map_or_else(|| unserved(&before), |actual| status(name, actual));
         if let Some(deployment) = deployment {
             deployed(&mut status, &before, deployment);
         }
@@ -205,36 +206,38 @@ impl<'a> Clusters<'a> {
     }
 }
 
-impl Clusters<'_> {
-    /// Whether it serves, and why not: what the broker says where there is one, else what Kubernetes says.
-    fn add_ready(&self, actual: Option<&ActualBroker>, deployment: Option<&Deployment>, conditions: &mut Conditions) {
-        let (ready, reconciling) = (ConditionType::Ready, ConditionType::Reconciling);
-        let conflict = deployment.and_then(|deployment| deployment.conflict.as_ref());
-        let is_refused = actual.is_some_and(|actual| actual.object_store.health == StoreHealth::RefusedNoConditionalWrites);
-        let trouble = deployment.and_then(|deployment| deployment.problem.as_deref());
-        match obstacle(actual) {
-            _ if conflict.is_some() => {
-                let message = conflict.cloned().unwrap_or_default();
-                conditions.add(ready, ConditionStatus::False, Reason::Conflict, message.clone());
-                conditions.add_true(ConditionType::Stalled, Reason::Conflict, message);
-            }
-            None if is_refused => {
-                let (_, _, message) = store_condition(StoreHealth::RefusedNoConditionalWrites);
-                conditions.add(ready, ConditionStatus::False, Reason::StoreRefused, message);
-            }
-            None => conditions.add(ready, ConditionStatus::True, Reason::Available, "serving"),
-            Some(what) => conditions.add(ready, ConditionStatus::False, Reason::BrokerNotReady, trouble.unwrap_or(what)),
+/// Whether it serves, and why not: what the broker says where there is one, else what Kubernetes says.
+fn add_ready(actual: Option<&ActualBroker>, deployment: Option<&Deployment>, conditions: &mut Conditions) {
+    let (ready, reconciling) = (ConditionType::Ready, ConditionType::Reconciling);
+    let conflict = deployment.and_then(|deployment| deployment.conflict.as_ref());
+    let is_refused = actual.is_some_and(|actual| actual.object_store.health == StoreHealth::RefusedNoConditionalWrites);
+    let trouble = deployment.and_then(|deployment| deployment.problem.as_deref());
+    match obstacle(actual, deployment) {
+        _ if conflict.is_some() => {
+            let message = conflict.cloned().unwrap_or_default();
+            conditions.add(ready, ConditionStatus::False, Reason::Conflict, message.clone());
+            conditions.add_true(ConditionType::Stalled, Reason::Conflict, message);
         }
-        if let Some((reason, message)) = deployment.and_then(|deployment| deployment.progress.clone()) {
-            conditions.add_true(reconciling, reason, message);
+        _ if is_refused => {
+            let (_, _, message) = store_condition(StoreHealth::RefusedNoConditionalWrites);
+            conditions.add(ready, ConditionStatus::False, Reason::StoreRefused, message);
         }
-        let is_away = |health: StoreHealth| matches!(health, StoreHealth::Unreachable | StoreHealth::AccessDenied);
-        if let Some(actual) = actual.filter(|actual| is_away(actual.object_store.health)) {
-            let (_, _, message) = store_condition(actual.object_store.health);
-            conditions.add_true(ConditionType::Degraded, Reason::StoreAway, message);
-        } else if let Some(message) = deployment.and_then(|deployment| deployment.plaintext.clone()) {
-            conditions.add_true(ConditionType::Degraded, Reason::PlaintextListener, message);
+        None => conditions.add(ready, ConditionStatus::True, Reason::Available, "serving"),
+        Some((reason, what)) => {
+            // Where the broker itself says why, that is nearer to the cause.
+            let says_why = actual.is_some_and(|actual| actual.closed.is_some());
+            conditions.add(ready, ConditionStatus::False, reason, trouble.filter(|_| !says_why).unwrap_or(what));
         }
+    }
+    if let Some((reason, message)) = deployment.and_then(|deployment| deployment.progress.clone()) {
+        conditions.add_true(reconciling, reason, message);
+    }
+    let is_away = |health: StoreHealth| matches!(health, StoreHealth::Unreachable | StoreHealth::AccessDenied);
+    if let Some(actual) = actual.filter(|actual| is_away(actual.object_store.health)) {
+        let (_, _, message) = store_condition(actual.object_store.health);
+        conditions.add_true(ConditionType::Degraded, Reason::StoreAway, message);
+    } else if let Some(message) = deployment.and_then(|deployment| deployment.plaintext.clone()) {
+        conditions.add_true(ConditionType::Degraded, Reason::PlaintextListener, message);
     }
 }
 
@@ -246,21 +249,37 @@ fn deployed(status: &mut ClusterStatus, before: &ClusterStatus, deployment: &Dep
     status.bootstrap_servers = deployment.bootstrap_servers.clone().or(before.bootstrap_servers.clone());
     status.listeners.clone_from(&deployment.listeners);
     status.listeners.sort_by(|left, right| left.name.cmp(&right.name));
-    if deployment.pods == 0 {
-        status.ready_replicas = Some(0);
+    if deployment.pods_ready == 0 {
+        *status = unserved(status);
     }
 }
 
-/// Why a broker does not serve, or not all that is asked of it.
-fn obstacle(actual: Option<&ActualBroker>) -> Option<&'static str> {
-    let Some(actual) = actual else { return Some("there is no broker yet") };
+/// The status of brokers of which none is reached.
+fn unserved(status: &ClusterStatus) -> ClusterStatus {
+    let brokers = status.brokers.iter().map(|broker| BrokerStatus { ready: false, ..broker.clone() }).collect();
+    ClusterStatus { ready_replicas: status.replicas.and(Some(0)), brokers, ..status.clone() }
+}
+
+/// Why a broker does not serve, or not all that is asked of it, or is not reached.
+fn obstacle<'a>(actual: Option<&'a ActualBroker>, deployment: Option<&Deployment>) -> Option<(Reason, &'a str)> {
+    let not_ready = |what| Some((Reason::BrokerNotReady, what));
+    let Some(actual) = actual else { return not_ready("there is no broker yet") };
+    if let Some(closed) = &actual.closed {
+        let needs_store = actual.object_store.health != StoreHealth::NotConfigured;
+        return Some((if needs_store { Reason::StoreUnavailable } else { Reason::BrokerNotReady }, closed));
+    }
     match actual.storage.health {
-        _ if !actual.ready => Some("the broker does not serve clients yet"),
+        _ if !actual.ready => not_ready("the broker does not serve clients yet"),
+        VolumeHealth::Healthy if deployment.is_some_and(|deployment| deployment.pods_ready == 0) => {
+            not_ready("the broker serves, and its pod is not ready: its Services do not lead there yet")
+        }
         VolumeHealth::Healthy => None,
-        VolumeHealth::Full => Some(
+        VolumeHealth::Full => not_ready(
             "the broker's volume is full: records are refused, reads go on; shorten retention or enlarge the volume, and it goes on by itself",
         ),
-        VolumeHealth::Failed => Some("a write to the broker's volume failed: nothing is acknowledged until it starts anew, reads go on"),
+        VolumeHealth::Failed => {
+            not_ready("a write to the broker's volume failed: nothing is acknowledged until it starts anew, reads go on")
+        }
     }
 }
 

@@ -42,6 +42,8 @@ pub struct World {
     pub namespaces: BTreeMap<String, BTreeMap<String, String>>,
     /// What brokers say, by their Cluster. A Cluster that is not here does not serve (yet).
     pub brokers: BTreeMap<ObjectRef, ActualBroker>,
+    /// Brokers whose log is not open ([`ActualBroker::closed`]), by their Cluster. None of them is in `brokers`.
+    pub closed: BTreeMap<ObjectRef, ActualBroker>,
     /// What pipelines say.
     pub running: BTreeMap<ObjectRef, ActualPipeline>,
     /// The folder that a Pipeline may read files from, where there is one.
@@ -67,6 +69,7 @@ impl World {
             config_maps: BTreeMap::new(),
             namespaces: BTreeMap::new(),
             brokers: BTreeMap::new(),
+            closed: BTreeMap::new(),
             running: BTreeMap::new(),
             files_roots: BTreeMap::new(),
             deployments: BTreeMap::new(),

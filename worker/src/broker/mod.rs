@@ -13,10 +13,11 @@ mod config;
 mod metrics;
 mod worker;
 
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use broker::{Broker, BrokerConfig, ClientChanges};
+use store::ObjectStore;
 use units::BrokerId;
 
 use crate::{
@@ -25,6 +26,9 @@ use crate::{
 };
 
 use self::{config::BrokerFile, worker::BrokerWorker};
+
+/// How often an object store that a start needs is asked again.
+const STORE_RETRY: Duration = Duration::from_secs(2);
 
 /// Runs until a signal says stop.
 ///
@@ -44,17 +48,16 @@ async fn serve(file: BrokerFile) -> anyhow::Result<ExitCode> {
     let worker = Arc::new(BrokerWorker::new(file.cluster.clone()));
     health::serve(&file.health, Arc::clone(&worker)).await?;
     let store = open_store(file.object_store.as_ref(), Some(&file.data_dir.join("objects")))?;
-    let starting = Broker::start(config, store);
+    // From the first moment: what stands in the way of a start is for the operator to say.
+    let serving = control.serve(Arc::clone(&worker));
     let broker = tokio::select! {
-        broker = starting => broker.context("start the broker")?,
+        broker = start(config, store, &worker) => broker?,
         // Nothing was acknowledged yet, and recovery starts over; it is not waited for.
         _ = &mut stop => std::process::exit(0),
     };
     let recovered = broker.recovered.clone();
     tracing::info!(cluster = %file.cluster, cluster_id = broker.cluster_id(), ?recovered, "the log is open");
     worker.begin(broker).await;
-    // Not before: what a broker says while it recovers would be taken for all that it has.
-    let serving = control.serve(Arc::clone(&worker));
     let _ = stop.await;
     tracing::info!("stopping; once more ends it at once");
     serving.abort();
@@ -64,6 +67,25 @@ async fn serve(file: BrokerFile) -> anyhow::Result<ExitCode> {
     tracing::info!("stopped");
     // All is durable: threads that still hold something are not waited for.
     std::process::exit(0)
+}
+
+/// Starts the broker; where only the object store can say what a volume without anything was, as soon as it answers.
+async fn start(config: BrokerConfig, store: Arc<dyn ObjectStore>, worker: &BrokerWorker) -> anyhow::Result<Broker> {
+    let mut told = String::new();
+    loop {
+        let error = match Broker::start(config.clone(), Arc::clone(&store)).await {
+            Ok(broker) => return Ok(broker),
+            Err(error) => error,
+        };
+        let Some(health) = error.needs_store() else { return Err(error).context("start the broker") };
+        let reason = error.to_string();
+        if reason != told {
+            tracing::warn!(reason, "waiting for the object store");
+            worker.wait(reason.clone(), health).await;
+            told = reason;
+        }
+        tokio::time::sleep(STORE_RETRY).await;
+    }
 }
 
 fn broker_config(file: &BrokerFile) -> anyhow::Result<BrokerConfig> {

@@ -1,39 +1,66 @@
 //! The broker as the operator and the kubelet see it: from the start of its recovery to the end of its stop.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use broker::Broker;
-use control::{Actual, ActualBroker, Desired, ObjectRef, VolumeHealth, grpc::PushError, grpc::Worker};
+use control::{Actual, ActualBroker, Desired, ObjectRef, ObjectStoreUse, StoreHealth, VolumeHealth, grpc::PushError, grpc::Worker};
 use tokio::{sync::RwLock, task::block_in_place};
 use units::{BrokerId, Incarnation};
 
 use super::metrics;
 use crate::pod::{health::Vitals, metrics::Snapshot};
 
-/// A broker, while there is one.
+/// A broker, from before its log is open until after it has stopped.
 pub(super) struct BrokerWorker {
     cluster: ObjectRef,
-    broker: RwLock<Option<Broker>>,
+    life: RwLock<Life>,
+    /// Counts the changes of `life`.
+    turns: AtomicU64,
+}
+
+enum Life {
+    /// There is none: why, and how the object store answers where it is what the start needs.
+    Closed(String, StoreHealth),
+    Open(Broker),
 }
 
 impl BrokerWorker {
     pub(super) fn new(cluster: ObjectRef) -> Self {
-        Self { cluster, broker: RwLock::new(None) }
+        let recovering = Life::Closed("the log is being recovered".into(), StoreHealth::NotConfigured);
+        Self { cluster, life: RwLock::new(recovering), turns: AtomicU64::new(1) }
     }
 
     /// From now on this is the broker.
     pub(super) async fn begin(&self, broker: Broker) {
-        *self.broker.write().await = Some(broker);
+        self.turn(Life::Open(broker)).await;
+    }
+
+    /// It cannot start before the object store answers.
+    pub(super) async fn wait(&self, reason: String, health: StoreHealth) {
+        self.turn(Life::Closed(reason, health)).await;
     }
 
     /// Takes it back, once pushes that have begun are gone through.
     pub(super) async fn end(&self) -> Option<Broker> {
-        self.broker.write().await.take()
+        match self.turn(Life::Closed("the broker is stopping".into(), StoreHealth::NotConfigured)).await {
+            Life::Open(broker) => Some(broker),
+            Life::Closed(..) => None,
+        }
+    }
+
+    async fn turn(&self, next: Life) -> Life {
+        let before = std::mem::replace(&mut *self.life.write().await, next);
+        self.turns.fetch_add(1, Ordering::Relaxed);
+        before
     }
 
     /// What `look` sees; `None` before the log is open and from the stop on.
     async fn with<T>(&self, look: impl FnOnce(&Broker) -> T) -> Option<T> {
-        let broker = self.broker.read().await;
-        // It waits for locks of the log, and goes through every partition.
-        broker.as_ref().map(|broker| block_in_place(|| look(broker)))
+        match &*self.life.read().await {
+            // It waits for locks of the log, and goes through every partition.
+            Life::Open(broker) => Some(block_in_place(|| look(broker))),
+            Life::Closed(..) => None,
+        }
     }
 }
 
@@ -46,18 +73,29 @@ impl Worker for BrokerWorker {
         if desired.cluster != *ours {
             return Err(PushError::NotOurs(format!("this is a broker of Cluster {ours}, not of {}", desired.cluster)));
         }
-        let broker = self.broker.read().await;
-        let Some(broker) = broker.as_ref() else { return Err(PushError::Failed("the broker is stopping".into())) };
-        broker.apply(desired).await.map_err(|error| PushError::Failed(error.to_string()))
+        match &*self.life.read().await {
+            Life::Open(broker) => broker.apply(desired).await.map_err(|error| PushError::Failed(error.to_string())),
+            Life::Closed(reason, _) => Err(PushError::Failed(reason.clone())),
+        }
     }
 
     async fn actual(&self) -> Actual {
-        let actual = self.with(Broker::actual).await;
-        Actual::Broker(actual.unwrap_or_else(|| ActualBroker::new(BrokerId(-1), Incarnation(0))))
+        Actual::Broker(match &*self.life.read().await {
+            Life::Open(broker) => block_in_place(|| broker.actual()),
+            Life::Closed(reason, health) => {
+                let nothing = ActualBroker::new(BrokerId(-1), Incarnation(0));
+                let object_store = ObjectStoreUse { health: *health, ..nothing.object_store };
+                ActualBroker { object_store, closed: Some(reason.clone()), ..nothing }
+            }
+        })
     }
 
     fn revision(&self) -> u64 {
-        self.broker.try_read().ok().and_then(|broker| broker.as_ref().map(Broker::revision)).unwrap_or(0)
+        let turns = self.turns.load(Ordering::Relaxed);
+        match self.life.try_read().as_deref() {
+            Ok(Life::Open(broker)) => broker.revision().wrapping_add(turns),
+            Ok(Life::Closed(..)) | Err(_) => turns,
+        }
     }
 }
 
@@ -72,9 +110,9 @@ impl Vitals for BrokerWorker {
     }
 
     async fn unready(&self) -> Option<String> {
-        match self.with(Broker::actual).await {
-            None => Some("recovering the log, or stopping".into()),
-            Some(actual) => why_unready(&actual),
+        match &*self.life.read().await {
+            Life::Open(broker) => why_unready(&block_in_place(|| broker.actual())),
+            Life::Closed(reason, _) => Some(reason.clone()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! YAML in, desired state and conditions out.
 
+mod clusters;
 mod house;
 mod pipelines;
 mod retention;
