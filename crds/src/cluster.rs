@@ -75,30 +75,24 @@ pub struct ClusterSpec {
 /// Where brokers answer.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = ("self.type == 'Internal'", "this version serves listeners of type Internal"),
-    validation = ("!has(self.tls)", "tls on listeners is not served by this version"),
-    validation = ("!has(self.advertisedHost) && !has(self.allowedSourceRanges)", "advertisedHost and allowedSourceRanges are not served by this version")
-)]
 pub struct Listener {
     /// Its name, unique in the Cluster.
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// Internal (default): inside the Kubernetes cluster. NodePort, LoadBalancer: from outside, a Service per broker and one to bootstrap.
-    /// This version serves Internal.
     #[serde(default, rename = "type")]
     pub listener_type: ListenerType,
     /// Its port.
     #[schemars(range(min = 1, max = 65535))]
     pub port: i32,
-    /// Present = TLS. Not served by this version.
+    /// Present = TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ListenerTls>,
-    /// The host that clients are told; absent = the Service's address, or the node's. Not served by this version.
+    /// The host that clients are told; absent = the Service's address, or the node's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub advertised_host: Option<String>,
-    /// Networks (CIDR) that may connect. Not served by this version.
+    /// Networks (CIDR) that may connect; absent = all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 43)))]
     pub allowed_source_ranges: Option<Vec<String>>,
