@@ -114,7 +114,8 @@ pub enum ListenerType {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListenerTls {
-    /// A Secret with `tls.crt` and `tls.key`; absent = a certificate of the operator's own CA.
+    /// A Secret with `tls.crt` and `tls.key`; absent = a certificate of the operator's own CA, which clients find in the ConfigMap
+    /// `<cluster>-ca`, key `ca.crt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_secret_ref: Option<LocalRef>,
 }

@@ -46,7 +46,7 @@ fn typed<K: DeserializeOwned>(around: &Surroundings<'_>, resource: Resource) -> 
 impl Builder for Product {
     fn cluster(&self, input: &ClusterInput<'_>) -> Built {
         let (cluster, around) = (input.cluster, &input.around);
-        let inputs = ClusterInputs { operator: operator(around) };
+        let inputs = ClusterInputs { operator: operator(around), authorities: around.authorities.into() };
         let objects = build::cluster(cluster, &inputs);
         let name = cluster.metadata.name.clone().unwrap_or_default();
         let namespace = cluster.metadata.namespace.clone().unwrap_or_default();

@@ -44,6 +44,9 @@ pub fn cluster(cluster: &Cluster, inputs: &ClusterInputs) -> Objects {
         objects.push(built.service_account());
     }
     objects.push(built.config_map());
+    if let Some(authorities) = built.authorities() {
+        objects.push(authorities);
+    }
     objects.push(network::of_cluster(&built));
     objects.push(stateful_set::disruption_budget(built.metadata(built.names.stateful_set()), &built.labelled));
     for service in services::of_cluster(&built) {
@@ -103,6 +106,16 @@ impl<'a> Built<'a> {
         };
         let data = BTreeMap::from([("broker.yaml".to_owned(), yaml(&config))]);
         ConfigMap { metadata: self.metadata(self.names.stateful_set()), data: Some(data), ..ConfigMap::default() }
+    }
+
+    /// What clients trust who come in by a listener with a certificate of the operator's own: for everybody who may read ConfigMaps here,
+    /// since the Secret beside it has keys.
+    fn authorities(&self) -> Option<ConfigMap> {
+        let is_ours = |tls: &ListenerTls| tls.certificate_secret_ref.is_none();
+        let is_needed = self.listeners.iter().filter_map(|listener| listener.tls.as_ref()).any(is_ours);
+        let authorities = Some(&self.inputs.authorities).filter(|authorities| is_needed && !authorities.is_empty())?;
+        let data = BTreeMap::from([("ca.crt".to_owned(), authorities.clone())]);
+        Some(ConfigMap { metadata: self.metadata(self.names.authorities()), data: Some(data), ..ConfigMap::default() })
     }
 
     fn stateful_set(&self) -> k8s_openapi::api::apps::v1::StatefulSet {

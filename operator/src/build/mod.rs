@@ -63,6 +63,8 @@ pub struct Operator {
 pub struct ClusterInputs {
     /// Who this operator is.
     pub operator: Operator,
+    /// Certificates (PEM) that vouch for listeners with a certificate of the operator's own; public. Empty before there are any.
+    pub authorities: String,
 }
 
 /// What [`pipeline()`] needs beside the Pipeline.

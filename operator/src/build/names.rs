@@ -43,6 +43,12 @@ impl ClusterNames {
         format!("data-{}", self.pod(broker))
     }
 
+    /// The ConfigMap with the certificates that vouch for its listeners.
+    #[must_use]
+    pub fn authorities(&self) -> String {
+        format!("{}-ca", self.stem)
+    }
+
     /// The headless Service that gives each broker pod its address.
     #[must_use]
     pub fn headless(&self) -> String {

@@ -10,8 +10,10 @@ pub(crate) fn operator() -> Operator {
     Operator { namespace: "streamwright-system".into(), image: "registry.example.com/streamwright".into(), version: "0.3.0".into() }
 }
 
+const AUTHORITIES: &str = "-----BEGIN CERTIFICATE-----\n(public)\n-----END CERTIFICATE-----\n";
+
 pub(crate) fn cluster_inputs() -> ClusterInputs {
-    ClusterInputs { operator: operator() }
+    ClusterInputs { operator: operator(), authorities: AUTHORITIES.into() }
 }
 
 /// A manifest as the API server stores it: what is absent has the default of its type.
@@ -55,7 +57,7 @@ pub(crate) fn pipeline_inputs(pipeline: &Pipeline, cluster: &Cluster) -> Pipelin
         cluster: cluster.clone(),
         desired: desired(pipeline),
         is_finished: false,
-        authorities: "-----BEGIN CERTIFICATE-----\n(public)\n-----END CERTIFICATE-----\n".into(),
+        authorities: AUTHORITIES.into(),
     }
 }
 
