@@ -78,7 +78,8 @@ pub(crate) fn of(shared: &Shared) -> ActualBroker {
 pub(crate) const fn store_health(state: &log::StoreState) -> StoreHealth {
     match state {
         log::StoreState::Reachable => StoreHealth::Reachable,
-        log::StoreState::Unasked | log::StoreState::Unreachable(_) => StoreHealth::Unreachable,
+        log::StoreState::Unasked => StoreHealth::Unasked,
+        log::StoreState::Unreachable(_) => StoreHealth::Unreachable,
         log::StoreState::AccessDenied(_) => StoreHealth::AccessDenied,
         log::StoreState::RefusedNoConditionalWrites(_) => StoreHealth::RefusedNoConditionalWrites,
     }

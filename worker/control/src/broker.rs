@@ -112,6 +112,8 @@ pub enum StoreHealth {
     NotConfigured,
     /// It answers.
     Reachable,
+    /// Nothing was asked of it since the broker started.
+    Unasked,
     /// It does not; shipping waits.
     Unreachable,
     /// It does not arbitrate conditional writes; it is not used.

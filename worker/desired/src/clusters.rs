@@ -14,7 +14,7 @@ use crate::{
     orphans::Owners,
     pipelines::ResolvedPipeline,
     proposals,
-    report::{Conditions, is_deleted, is_paused, object_ref, paused, status_of},
+    report::{Conditions, is_deleted, is_paused, object_ref, paused},
     rounding::two_digits,
     topics::ResolvedTopics,
 };
@@ -186,7 +186,7 @@ impl<'a> Clusters<'a> {
         add_ready(actual.or(closed), deployment, &mut conditions);
         if let Some(actual) = actual.or(closed.filter(|closed| closed.object_store.health != StoreHealth::NotConfigured)) {
             let (holds, reason, message) = store_condition(actual.object_store.health);
-            conditions.add(ConditionType::ObjectStoreReady, status_of(holds), reason, message);
+            conditions.add(ConditionType::ObjectStoreReady, holds, reason, message);
             if actual.object_store.health == StoreHealth::RefusedNoConditionalWrites {
                 conditions.add_true(ConditionType::Stalled, Reason::StoreRefused, message);
             }
@@ -283,15 +283,17 @@ fn obstacle<'a>(actual: Option<&'a ActualBroker>, deployment: Option<&Deployment
     }
 }
 
-fn store_condition(health: StoreHealth) -> (bool, Reason, &'static str) {
+fn store_condition(health: StoreHealth) -> (ConditionStatus, Reason, &'static str) {
+    use ConditionStatus::{False, True, Unknown};
     match health {
-        StoreHealth::NotConfigured => (true, Reason::NotConfigured, "there is no object store; a folder on the volume stands for it"),
-        StoreHealth::Reachable => (true, Reason::Reachable, "the object store answers"),
-        StoreHealth::Unreachable => (false, Reason::Unreachable, "the object store does not answer; shipping waits"),
+        StoreHealth::NotConfigured => (True, Reason::NotConfigured, "there is no object store; a folder on the volume stands for it"),
+        StoreHealth::Reachable => (True, Reason::Reachable, "the object store answers"),
+        StoreHealth::Unasked => (Unknown, Reason::Unreachable, "the broker has not asked the object store yet"),
+        StoreHealth::Unreachable => (False, Reason::Unreachable, "the object store does not answer; shipping waits"),
         StoreHealth::RefusedNoConditionalWrites => {
-            (false, Reason::RefusedNoConditionalWrites, "the object store does not honour conditional writes and is not used")
+            (False, Reason::RefusedNoConditionalWrites, "the object store does not honour conditional writes and is not used")
         }
-        StoreHealth::AccessDenied => (false, Reason::AccessDenied, "the object store refuses the credentials"),
+        StoreHealth::AccessDenied => (False, Reason::AccessDenied, "the object store refuses the credentials"),
     }
 }
 

@@ -108,8 +108,8 @@ fn verdict(pipeline: &ResolvedPipeline<'_>) -> Verdict {
         }
         (Some(deployment), _) if is_held && deployment.pods == 0 => held_verdict(pipeline),
         (Some(_), _) if is_held => Verdict::no(Reason::Progressing, "its pod commits a last time and goes").reconciling(Reason::Draining),
-        // Its pod went when the last row was committed.
-        (Some(_), None) if has_finished(pipeline) => Verdict::yes(Reason::Finished, FINISHED),
+        // Its pod goes when the last row is committed, and says until then that it stops: that is no new start.
+        (Some(_), _) if has_finished(pipeline) => Verdict::yes(Reason::Finished, FINISHED),
         (_, Some(running)) => running_verdict(pipeline, running),
         (Some(Deployment { problem: Some(problem), .. }), None) => Verdict::no(Reason::Progressing, problem.clone()),
         (_, None) => Verdict::no(Reason::Progressing, "starting"),
@@ -144,6 +144,10 @@ fn running_verdict(pipeline: &ResolvedPipeline<'_>, running: &ActualPipeline) ->
             PipelineReason::PlanError => return Verdict::no(Reason::PlanError, message).stalled(),
             PipelineReason::DataLoss => return Verdict::no(Reason::DataLoss, message).stalled(),
             PipelineReason::CheckpointFailing => return Verdict::no(Reason::CheckpointFailing, message),
+            PipelineReason::SourceUnavailable if pipeline.deployment.is_some() => {
+                let place = format!("files/{}/ below the prefix of the Cluster's bucket", pipeline.object.namespace);
+                return Verdict::no(Reason::DependencyMissing, format!("{message} (files are read from {place})"));
+            }
             PipelineReason::TopicNotFound | PipelineReason::ClusterNotReady | PipelineReason::SourceUnavailable => {
                 return Verdict::no(Reason::DependencyMissing, message);
             }

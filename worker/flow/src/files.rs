@@ -53,6 +53,12 @@ pub enum FileError {
         /// In bytes of decompressed text.
         position: u64,
     },
+    /// There is none, or not yet.
+    #[error("there is no file {path}")]
+    Missing {
+        /// As it was given.
+        path: String,
+    },
     /// Reading or decompressing fails.
     #[error("read {path}")]
     Read {
@@ -136,7 +142,10 @@ impl FileReader {
     /// [`FileError`].
     pub fn open(table: &FileTable, folder: &Path, position: FilePosition) -> Result<Self, FileError> {
         let outside = || FileError::Outside { path: table.path.clone(), folder: folder.to_owned() };
-        let failed = |source| FileError::Read { path: table.path.clone(), source };
+        let failed = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => FileError::Missing { path: table.path.clone() },
+            _ => FileError::Read { path: table.path.clone(), source },
+        };
         let full = folder.join(&table.path).canonicalize().map_err(failed)?;
         if !full.starts_with(folder.canonicalize().map_err(failed)?) || !full.is_file() {
             return Err(outside());

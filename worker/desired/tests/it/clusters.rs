@@ -77,6 +77,16 @@ fn a_broker_that_waits_for_the_store_says_so_and_is_told_nothing() {
 }
 
 #[test]
+fn a_store_that_was_not_asked_yet_is_no_trouble() {
+    let mut house = serving();
+    house.world.brokers.get_mut(&object("default")).unwrap().object_store.health = StoreHealth::Unasked;
+    house.look();
+    assert_eq!(house.says(Kind::Cluster, "default", ConditionType::ObjectStoreReady), "Unknown/Unreachable");
+    assert!(house.condition(Kind::Cluster, "default", ConditionType::Degraded).is_none());
+    assert_eq!(house.ready(Kind::Cluster, "default"), "True/Available");
+}
+
+#[test]
 fn a_broker_that_recovers_its_log_has_no_say_about_the_store() {
     let mut house = serving();
     house.world.brokers.clear();

@@ -1,7 +1,8 @@
 //! Pipelines: names, what they wait for, what a change of query does, and how they leave.
 
-use control::{InternalUse, Life, PipelineProblem, PipelineReason, StartFrom};
+use control::{InternalUse, Life, Phase, PipelineProblem, PipelineReason, StartFrom};
 use crds::{ConditionType, Kind};
+use streamwright_desired::Deployment;
 use units::{ByteCount, DurationMs, TimestampMs};
 
 use crate::house::{House, object};
@@ -329,4 +330,41 @@ fn what_a_pod_cannot_do_is_told_in_its_words() {
         assert_eq!(house.ready(Kind::Pipeline, "p"), ready);
         assert_eq!(house.condition(Kind::Pipeline, "p", ConditionType::Stalled).is_some(), stalled);
     }
+}
+
+/// A Pipeline in Kubernetes with a pod that runs.
+fn deployed() -> House {
+    let cluster = "apiVersion: streamwright.dev/v1alpha1\nkind: Cluster\nmetadata: {name: default}\nspec: {}\n---\n";
+    let mut house = House::kubernetes(&(cluster.to_owned() + TOPICS + &pipeline("p", "{query: FROM a INTO b}")));
+    house.serve("default");
+    house.world.deployments.insert((Kind::Pipeline, object("p")), Deployment { pods: 1, pods_ready: 1, ..Deployment::default() });
+    house.converge();
+    house
+}
+
+#[test]
+fn what_was_read_to_its_end_stays_so_while_its_pod_goes() {
+    let mut house = deployed();
+    assert_eq!(house.ready(Kind::Pipeline, "p"), "True/Available");
+    for phase in [Phase::Finished, Phase::Draining, Phase::Stopped, Phase::Starting] {
+        house.world.running.get_mut(&object("p")).unwrap().phase = phase;
+        house.look();
+        assert_eq!(house.ready(Kind::Pipeline, "p"), "True/Finished", "{phase:?}");
+    }
+    house.world.running.clear();
+    house.look();
+    assert_eq!(house.ready(Kind::Pipeline, "p"), "True/Finished");
+    change(&mut house, "{query: FROM a INTO b, commitInterval: 2s}");
+    assert_eq!(house.ready(Kind::Pipeline, "p"), "True/Available", "another generation is run");
+}
+
+#[test]
+fn a_file_that_is_missing_in_kubernetes_is_told_with_its_place() {
+    let mut house = deployed();
+    let problem = PipelineProblem { reason: PipelineReason::SourceUnavailable, message: "there is no file a.csv".into() };
+    house.world.running.get_mut(&object("p")).unwrap().problem = Some(problem);
+    house.look();
+    assert_eq!(house.ready(Kind::Pipeline, "p"), "False/DependencyMissing");
+    let message = house.condition(Kind::Pipeline, "p", ConditionType::Ready).unwrap().message.clone();
+    assert_eq!(message, "there is no file a.csv (files are read from files/default/ below the prefix of the Cluster's bucket)");
 }

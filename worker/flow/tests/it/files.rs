@@ -150,7 +150,7 @@ fn what_cannot_be_read_is_named() {
     for name in ["short", "short.gz"] {
         assert!(matches!(open(name, folder.path(), 100), Err(FileError::Shorter { position: 100, .. })), "{name}");
     }
-    assert!(matches!(open("missing", folder.path(), 0), Err(FileError::Read { .. })));
+    assert!(matches!(open("missing", folder.path(), 0), Err(FileError::Missing { .. })));
     assert!(matches!(open("inner", folder.path(), 0), Err(FileError::Outside { .. })));
     std::os::unix::fs::symlink(folder.path().join("short"), folder.path().join("inner/link")).unwrap();
     assert!(matches!(open("link", &folder.path().join("inner"), 0), Err(FileError::Outside { .. })));
