@@ -22,7 +22,8 @@ func main() {
 	if len(os.Args) < 3 {
 		log.Fatal("usage: relay NETNS TARGET...")
 	}
-	namespace, err := os.Open(os.Args[1])
+	// No os.File: one that nobody names any more is closed when it is collected.
+	namespace, err := unix.Open(os.Args[1], unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -32,7 +33,7 @@ func main() {
 			log.Fatal(err)
 		}
 		fmt.Println(listener.Addr(), target)
-		go serve(listener, int(namespace.Fd()), target)
+		go serve(listener, namespace, target)
 	}
 	select {}
 }
