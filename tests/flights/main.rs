@@ -24,7 +24,7 @@ fn the_tutorials_results_equal_the_batch_oracle() {
     let first = Command::new("kcat").args(["-b", &server.bootstrap, "-t", "flights", "-C", "-e", "-o", "beginning", "-c", "5"]).output();
     let first = first.expect("kcat runs");
     assert!(first.status.success() && first.stdout.split(|byte| *byte == b'\n').count() == 6, "the line that is printed works: {first:?}");
-    oracle.compare(&server);
+    oracle.compare(&server, PATIENCE);
     let before = results::committed(&server.bootstrap, RESULTS[1].topic);
     let server = server.kill_and_restart();
     let after = results::committed(&server.bootstrap, RESULTS[1].topic);
@@ -95,7 +95,7 @@ fn fifty_kills_lose_nothing_and_count_nothing_twice() {
             server = server.kill_and_restart();
         }
         let _ = server.wait_for_status(PATIENCE, flights::is_settled);
-        oracle.compare(&server);
+        oracle.compare(&server, PATIENCE);
     }
     println!("{in_commit} of {kills} kills inside a commit");
 }

@@ -58,7 +58,7 @@ fn a_full_volume_refuses_by_name_loses_nothing_and_goes_on_when_there_is_room() 
     volume.free();
     wait_for_lines(&log, "the volume takes records again", 1);
     let _ = server.wait_for_status(PATIENCE_AFTER, flights::is_settled);
-    oracle.compare(&server);
+    oracle.compare(&server, PATIENCE);
 
     // Full again, and killed: it does not start, by name; with room it does, and nothing is missing.
     let result = RESULTS[1].topic;

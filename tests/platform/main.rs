@@ -22,5 +22,5 @@ fn tenants_get_what_the_batch_oracle_says() {
     platform::send(&server.bootstrap);
     let server = server.kill_and_restart();
     let _ = server.wait_for_status(PATIENCE, platform::is_settled);
-    oracle.compare(&server);
+    oracle.compare(&server, PATIENCE);
 }

@@ -1,9 +1,12 @@
 //! Results of an example as they are in its topics, and as the batch oracle has them.
 
 use serde_json::Value;
-use std::{collections::BTreeMap, path::Path, process::Command};
+use std::{collections::BTreeMap, path::Path, process::Command, time::Duration};
 
-use crate::server::{PATIENCE, Server, built};
+use crate::{
+    patience::until,
+    server::{Server, built},
+};
 
 /// Means are sums in another order than the oracle's: equal to this part of them.
 const TOLERANCE: f64 = 1e-9;
@@ -19,6 +22,26 @@ pub struct Wanted {
     pub key: &'static [&'static str],
     /// The column that holds the window's start, and its length in minutes; `None` for what needs no window.
     pub window: Option<(&'static str, i64)>,
+}
+
+/// Where results are: a `dev` process, or a cluster.
+pub trait Results {
+    /// A topic's values, `read_committed`, sorted.
+    fn committed(&self, topic: &str) -> Vec<String>;
+
+    /// How far a pipeline says that its event time is, as text that begins `yyyy-mm-ddThh:mm`; empty while it says nothing.
+    fn watermark(&self, pipeline: &str) -> String;
+}
+
+impl Results for Server {
+    fn committed(&self, topic: &str) -> Vec<String> {
+        committed(&self.bootstrap, topic)
+    }
+
+    fn watermark(&self, name: &str) -> String {
+        let status = self.status().unwrap_or_default();
+        pipeline(&status, name)["watermark"].as_str().unwrap_or_default().to_owned()
+    }
 }
 
 type Rows = BTreeMap<Vec<String>, Value>;
@@ -49,31 +72,29 @@ impl Oracle {
     /// A watermark may move while rows are read: those of the windows that it closed then may be there already.
     ///
     /// # Panics
-    /// Where they differ.
-    pub fn compare(&self, server: &Server) {
-        let is_known = |status: &Value| self.wanted.iter().all(|wanted| wanted.window.is_none() || !watermark(status, wanted).is_empty());
-        let status = server.wait_for_status(PATIENCE, is_known);
+    /// Where they differ, or the watermark leaves more than a tenth of the windows open for `patience`.
+    pub fn compare(&self, seen: &impl Results, patience: Duration) {
         for (wanted, expected) in self.wanted.iter().zip(&self.rows) {
-            let lines = committed(&server.bootstrap, wanted.topic);
+            let closed_by = |watermark: &str| expected.iter().filter(|(_, row)| is_closed(wanted, row, watermark)).collect::<Vec<_>>();
+            let watermark = until(&format!("{}: its pipeline's watermark closes most windows", wanted.topic), patience, || {
+                let watermark = seen.watermark(wanted.pipeline);
+                (closed_by(&watermark).len() * 10 > expected.len() * 9).then_some(watermark)
+            });
+            let lines = seen.committed(wanted.topic);
             let got = by_key(wanted, lines.iter().map(String::as_str));
             assert_eq!(got.len(), lines.len(), "{}: a row is there twice", wanted.topic);
-            let watermark = watermark(&status, wanted);
-            let closed: Vec<_> = expected.iter().filter(|(_, row)| is_closed(wanted, row, &watermark)).collect();
-            assert!(closed.len() * 10 > expected.len() * 9, "{}: the watermark {watermark} leaves most windows open", wanted.topic);
-            for (key, row) in closed {
+            for (key, row) in closed_by(&watermark) {
                 let found = got.get(key).unwrap_or_else(|| panic!("{}: {key:?} is missing; watermark {watermark}", wanted.topic));
                 assert!(is_same(row, found), "{}: {found} where the oracle has {row}", wanted.topic);
             }
             let unknown: Vec<_> = got.keys().filter(|key| !expected.contains_key(*key)).collect();
             assert!(unknown.is_empty(), "{}: rows that the oracle has not: {unknown:?}", wanted.topic);
-            let is_told = |status: &Value| got.values().all(|row| is_closed(wanted, row, &self::watermark(status, wanted)));
-            let _ = server.wait_for_status(PATIENCE, is_told);
+            until(&format!("{}: a watermark that closes what is written", wanted.topic), patience, || {
+                let watermark = seen.watermark(wanted.pipeline);
+                got.values().all(|row| is_closed(wanted, row, &watermark)).then_some(())
+            });
         }
     }
-}
-
-fn watermark(status: &Value, wanted: &Wanted) -> String {
-    pipeline(status, wanted.pipeline)["watermark"].as_str().unwrap_or_default().to_owned()
 }
 
 /// A topic's values, `read_committed`, sorted.
