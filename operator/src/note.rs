@@ -1,6 +1,6 @@
 //! Events: what happened to an object and why, for people.
 
-use crds::{Condition, ConditionStatus, ConditionType};
+use crds::{Condition, ConditionStatus, ConditionType, Reason};
 use desired::Status;
 use serde_json::{Value, json};
 
@@ -70,13 +70,18 @@ pub fn news(about: &Key, uid: &str, before: &Status, after: &Status) -> Vec<Note
     };
     let mut notes = Vec::new();
     let (old, new) = (before.condition(ConditionType::Ready), after.condition(ConditionType::Ready));
-    if let Some(new) = new.filter(|new| old.is_none_or(|old| (old.status, &old.reason) != (new.status, &new.reason))) {
+    let is_quiet = matches!(after, Status::Topic(_)) && old.is_none_or(is_passing) && new.is_none_or(is_passing);
+    let is_other = |new: &&Condition| old.is_none_or(|old| (old.status, &old.reason) != (new.status, &new.reason));
+    if let Some(new) = new.filter(|new| !is_quiet && is_other(new)) {
         let is_bad =
             new.status == ConditionStatus::False && (is_stalled(after) || old.is_some_and(|old| old.status == ConditionStatus::True));
         notes.push(note(is_bad, &new.reason, "Observed", format!("{}{}", was(old), new.message)));
     }
     for condition in [ConditionType::Degraded, ConditionType::RetentionResolved, ConditionType::CheckpointHealthy] {
         let (old, new) = (before.condition(condition), after.condition(condition));
+        // That something is not known is no news, nor that it is known to be well again: what made it unknown is said elsewhere.
+        let is_known = |one: &&Condition| one.status != ConditionStatus::Unknown;
+        let (old, new) = (old.filter(is_known), new.filter(is_known));
         let Some(new) = new.filter(|new| old.is_some_and(|old| old.reason != new.reason) || (old.is_none() && is_bad(condition, new)))
         else {
             continue;
@@ -115,6 +120,55 @@ fn is_bad(condition: ConditionType, now: &Condition) -> bool {
     now.status == if condition == ConditionType::Degraded { ConditionStatus::True } else { ConditionStatus::False }
 }
 
+/// What a Topic goes through without anybody having to hear of it: it is made, it serves, its Cluster comes and goes. Ten thousand Topics would
+/// each say again what their Cluster has said once; what was changed of a Topic has Events of its own.
+fn is_passing(ready: &Condition) -> bool {
+    use Reason::{Altering, Available, BrokerUnavailable, ClusterNotReady, Creating, NotReconciled};
+    [NotReconciled, Creating, Altering, ClusterNotReady, BrokerUnavailable, Available].iter().any(|reason| ready.reason == reason.as_str())
+}
+
 fn was(old: Option<&Condition>) -> String {
     old.filter(|old| old.reason != "NotReconciled").map(|old| format!("was {}: ", old.reason)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crds::{TopicStatus, conditions};
+
+    fn topic(said: &[(ConditionType, ConditionStatus, Reason)]) -> Status {
+        let now = crds::Timestamp::UNIX_EPOCH;
+        let conditions = said.iter().map(|(of, status, reason)| Condition::new(*of, *status, *reason, "a sentence", now)).collect();
+        Status::Topic(TopicStatus { conditions: conditions::settle(conditions, &[]), ..TopicStatus::default() })
+    }
+
+    fn reasons(before: &Status, after: &Status) -> Vec<(bool, String)> {
+        let key = Key::new(Resource::Topic, "a", "t");
+        news(&key, "uid", before, after).into_iter().map(|note| (note.is_warning, note.reason)).collect()
+    }
+
+    #[test]
+    fn a_topic_that_is_made_and_serves_is_no_news_and_neither_is_its_cluster() {
+        use ConditionStatus::{False, True, Unknown};
+        use ConditionType::{Ready, RetentionResolved};
+        let newborn = topic(&[(Ready, Unknown, Reason::NotReconciled)]);
+        let waits = topic(&[(Ready, False, Reason::ClusterNotReady), (RetentionResolved, Unknown, Reason::Default)]);
+        let serves = topic(&[(Ready, True, Reason::Available), (RetentionResolved, True, Reason::Resolved)]);
+        for (before, after) in [(&newborn, &waits), (&waits, &serves), (&newborn, &serves), (&serves, &waits)] {
+            assert_eq!(reasons(before, after), [], "{before:?} {after:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_person_must_see_to_is_news_and_so_is_its_end() {
+        use ConditionStatus::{False, True};
+        use ConditionType::{Ready, RetentionResolved, Stalled};
+        let serves = topic(&[(Ready, True, Reason::Available), (RetentionResolved, True, Reason::Resolved)]);
+        let conflict = topic(&[(Ready, False, Reason::Conflict), (Stalled, True, Reason::Conflict)]);
+        let held = topic(&[(Ready, True, Reason::Available), (RetentionResolved, False, Reason::ShrinkNotAllowed)]);
+        assert_eq!(reasons(&serves, &conflict), [(true, "Conflict".into())]);
+        assert_eq!(reasons(&conflict, &serves), [(false, "Available".into())]);
+        assert_eq!(reasons(&serves, &held), [(true, "ShrinkNotAllowed".into())]);
+        assert_eq!(reasons(&held, &serves), [(false, "Resolved".into())]);
+    }
 }
