@@ -81,9 +81,16 @@ fn actual_status(topic: &ResolvedTopic<'_>, before: TopicStatus) -> TopicStatus 
         topic_id: Some(actual.topic_id.to_string()),
         partitions: Some(actual.partitions),
         retention: topic.effective.as_ref().map(|effective| effective.in_force.clone()),
-        storage: Some(TopicStorage { local_bytes: two_digits(actual.local_bytes.0), object_bytes: two_digits(actual.object_bytes.0) }),
+        storage: storage(actual, before.storage),
         ..TopicStatus::default()
     }
+}
+
+/// How much there is of it, once there is something: ten thousand topics are not each written again to say that they are empty.
+fn storage(actual: &ActualTopic, before: Option<TopicStorage>) -> Option<TopicStorage> {
+    let now = TopicStorage { local_bytes: two_digits(actual.local_bytes.0), object_bytes: two_digits(actual.object_bytes.0) };
+    let is_empty = now.local_bytes == 0 && now.object_bytes == 0;
+    (!is_empty || before.is_some()).then_some(now)
 }
 
 fn verdict(topic: &ResolvedTopic<'_>) -> Verdict {
