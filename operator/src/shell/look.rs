@@ -11,7 +11,7 @@ use crate::{
     apply::Failure,
     metrics::{KindLabels, Metrics, WriteLabels},
     plan::{self, Context, deployment},
-    resource::Key,
+    resource::{Key, Resource},
     write::{Lane, Write},
 };
 
@@ -53,7 +53,7 @@ impl Shell {
         let now = Instant::now();
         self.figures.meet(resolved.reports.iter().map(|report| Key::ours(report.kind, &report.object)), now);
         let (figures, queries) = (&self.figures, &self.queries);
-        let plan = plan::plan(&Context {
+        let mut plan = plan::plan(&Context {
             cache: &self.cache,
             builder: &*self.parts.builder,
             resolved: &resolved,
@@ -62,7 +62,6 @@ impl Shell {
             may_write_figures: &|key| figures.may(key, now),
             may_wait: &|report| queries.is_under_way(report),
         });
-        let mut plan = plan;
         plan.works.splice(0..0, vouched);
         let mut wanted: HashSet<(Key, Lane)> = plan.works.iter().map(|work| (work.about.clone(), work.lane)).collect();
         wanted.extend(plan.brokers.iter().map(|(cluster, _)| (Key::ours(Kind::Cluster, cluster), Lane::Push)));
@@ -79,6 +78,8 @@ impl Shell {
         let is_telling = self.telling.is_some_and(|since| since.elapsed() < PATIENCE);
         let under_way = resolved.reports.iter().filter(|report| is_telling && is_under_way(report));
         let early: HashSet<Key> = under_way.map(|report| Key::ours(report.kind, &report.object)).collect();
+        // Pipelines' objects wait for their first status, Topics' for nothing: those come last, since they are many.
+        plan.works.sort_by_key(|work| (work.lane == Lane::Telemetry, work.lane == Lane::Status && work.about.resource == Resource::Topic));
         let mut waiting = 0_i64;
         for work in plan.works {
             let is_early = work.lane == Lane::Status && early.contains(&work.about);

@@ -8,6 +8,7 @@ mod figures;
 mod look;
 mod queries;
 mod records;
+mod slots;
 mod vouching;
 
 use crds::Kind;
@@ -19,10 +20,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
-use tokio::{
-    sync::{Notify, Semaphore},
-    task::JoinSet,
-};
+use tokio::{sync::Notify, task::JoinSet};
 
 use crate::{
     apply::{Api, Attempts, Cause, Done, Failure},
@@ -40,16 +38,13 @@ use build::Builds;
 use figures::Figures;
 use queries::{Fetched, Queries};
 use records::Records;
+use slots::Slots;
 use vouching::{FetchedAuthority, Vouching};
 
 /// Between two looks, at least.
 const SPACING: Duration = Duration::from_millis(50);
 /// A look that is asked for by nobody.
 const TICK: Duration = Duration::from_secs(10);
-/// Requests to the API server at once.
-const REQUESTS: usize = 32;
-/// Works begun and not ended, at most: the rest is decided anew by then.
-const UNDER_WAY_MAX: usize = 1024;
 /// After the start, so long it waits for workers that Kubernetes calls ready: what they say is what status says.
 const ACQUAINTANCE: Duration = Duration::from_secs(10);
 
@@ -99,7 +94,7 @@ struct Shell {
     attempts: Attempts,
     figures: Figures,
     tasks: JoinSet<Ended>,
-    slots: Arc<Semaphore>,
+    slots: Slots,
     started: Instant,
     /// Since when brokers are being told something, where they are.
     telling: Option<Instant>,
@@ -169,7 +164,7 @@ impl Shell {
             attempts: Attempts::default(),
             figures: Figures::default(),
             tasks: JoinSet::new(),
-            slots: Arc::new(Semaphore::new(REQUESTS)),
+            slots: Slots::default(),
             started: Instant::now(),
             telling: None,
             is_acquainted: false,
@@ -196,14 +191,15 @@ impl Shell {
     /// Begins what may be begun now.
     fn begin(&mut self, work: Work) -> bool {
         let now = Instant::now();
-        if !self.attempts.may(&work.about, work.lane, now) || self.attempts.under_way() >= UNDER_WAY_MAX {
+        if !self.attempts.may(&work.about, work.lane, now) {
             return false;
         }
+        let Some(slots) = self.slots.take(work.lane) else { return false };
         self.attempts.begin(&work.about, work.lane);
         if work.lane == Lane::Telemetry {
             self.figures.written(&work.about, now);
         }
-        let (api, slots, health) = (self.api.clone(), self.slots.clone(), self.parts.health.clone());
+        let (api, health) = (self.api.clone(), self.parts.health.clone());
         self.tasks.spawn(async move {
             let Work { about, lane, writes } = work;
             let mut done = Vec::with_capacity(writes.len());
@@ -228,6 +224,9 @@ impl Shell {
     fn end(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
         match ended {
             Ok(Ended::Work { about, lane, done, outcome }) => {
+                if lane != Lane::Push {
+                    self.slots.give_back(lane);
+                }
                 for (write, what) in done {
                     self.take(&write, what);
                 }

@@ -1,0 +1,69 @@
+//! How much is under way at once. What is made and what is said of it have places apart, so that ten thousand statuses do not keep the objects
+//! of one Cluster waiting.
+
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+use crate::write::Lane;
+
+/// Requests to the API server at once, of either sort.
+const REQUESTS: usize = 16;
+/// Works begun and not ended, of either sort: the rest is decided anew by then.
+const WORKS_MAX: usize = 512;
+
+/// The places of both sorts.
+pub(super) struct Slots {
+    made: Pool,
+    said: Pool,
+}
+
+struct Pool {
+    requests: Arc<Semaphore>,
+    works: usize,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        let pool = || Pool { requests: Arc::new(Semaphore::new(REQUESTS)), works: 0 };
+        Self { made: pool(), said: pool() }
+    }
+}
+
+impl Slots {
+    fn of(&mut self, lane: Lane) -> &mut Pool {
+        match lane {
+            Lane::Status | Lane::Telemetry => &mut self.said,
+            Lane::Finalizer | Lane::Objects | Lane::Client | Lane::Push => &mut self.made,
+        }
+    }
+
+    /// A place for one more work, and where each of its requests takes its turn; `None` where there are enough under way.
+    pub(super) fn take(&mut self, lane: Lane) -> Option<Arc<Semaphore>> {
+        let pool = self.of(lane);
+        (pool.works < WORKS_MAX).then(|| {
+            pool.works += 1;
+            pool.requests.clone()
+        })
+    }
+
+    /// A work ended.
+    pub(super) fn give_back(&mut self, lane: Lane) {
+        let pool = self.of(lane);
+        debug_assert!(pool.works > 0, "given back more than was taken");
+        pool.works = pool.works.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_takes_no_place_of_what_is_made() {
+        let mut slots = Slots::default();
+        while slots.take(Lane::Status).is_some() {}
+        assert!(slots.take(Lane::Telemetry).is_none() && slots.take(Lane::Objects).is_some());
+        slots.give_back(Lane::Status);
+        assert!(slots.take(Lane::Telemetry).is_some());
+    }
+}
