@@ -140,6 +140,27 @@ pub struct Built {
     pub worker: Option<(String, String)>,
 }
 
+impl Built {
+    /// All but the objects, of which each is several kilobytes.
+    #[must_use]
+    pub fn without_objects(&self) -> Self {
+        Self {
+            objects: Vec::new(),
+            kept: Vec::new(),
+            steps: Vec::new(),
+            identities: self.identities.clone(),
+            selector: self.selector.clone(),
+            bootstrap_servers: self.bootstrap_servers.clone(),
+            listeners: self.listeners.clone(),
+            broker_listeners: self.broker_listeners.clone(),
+            progress: self.progress.clone(),
+            plaintext: self.plaintext.clone(),
+            problem: self.problem.clone(),
+            worker: self.worker.clone(),
+        }
+    }
+}
+
 /// Builds objects. Pure: the same input gives the same objects, byte for byte.
 pub trait Builder: Send + Sync {
     /// All that a Cluster shall have.

@@ -39,6 +39,7 @@ impl Object {
     /// Takes an object over as the API gave it; `None` where it lacks a name.
     #[must_use]
     pub fn new(resource: Resource, mut object: DynamicObject) -> Option<Self> {
+        let version = Self::version_of(&object);
         let meta = &mut object.metadata;
         meta.managed_fields = None;
         if let Some(annotations) = &mut meta.annotations {
@@ -52,7 +53,7 @@ impl Object {
         };
         Some(Self {
             uid: meta.uid.clone().unwrap_or_default(),
-            version: meta.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0),
+            version,
             owner: meta.owner_references.as_ref().and_then(controller),
             labels: meta.labels.clone().unwrap_or_default(),
             annotations: meta.annotations.clone().unwrap_or_default(),
@@ -63,7 +64,18 @@ impl Object {
         })
     }
 
-    /// The whole object.
+    /// `resourceVersion` of an object as a number, 0 where it has none.
+    #[must_use]
+    pub fn version_of(object: &DynamicObject) -> u64 {
+        object.metadata.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
+    /// Forgets the text: what matters of it was read.
+    pub fn forget_text(&mut self) {
+        self.text = Arc::from("");
+    }
+
+    /// The whole object; nothing where its text was forgotten.
     #[must_use]
     pub fn body(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_default()

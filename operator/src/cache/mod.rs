@@ -11,7 +11,7 @@ pub use facts::{NamespaceFact, NodeFact, PodFact};
 
 use control::ObjectRef;
 use crds::{Kind, conditions};
-use desired::{Place, Status, World};
+use desired::{MADE_BY, Place, Status, World};
 use kube::core::DynamicObject;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -148,22 +148,20 @@ impl Cache {
     }
 
     fn take(&mut self, resource: Resource, object: DynamicObject) -> Option<(Key, u64)> {
-        let kept = Object::new(resource, object)?;
-        let (key, version) = (kept.key.clone(), kept.version);
-        let is_old = self.objects.get(&key).is_some_and(|known| known.version > version);
+        let version = Object::version_of(&object);
+        let key = Key::new(resource, object.metadata.namespace.clone().unwrap_or_default(), object.metadata.name.clone()?);
+        // Most events tell of what the answer to a write has told before: asked first, since reading an object costs.
+        let is_old = self.objects.get(&key).is_some_and(|known| known.version >= version);
         let was_gone = self.gone.get(&key).is_some_and(|gone| *gone >= version);
         if !is_old && !was_gone {
             self.gone.remove(&key);
-            self.put(kept);
+            self.put(Object::new(resource, object)?);
         }
         Some((key, version))
     }
 
-    fn put(&mut self, object: Object) {
+    fn put(&mut self, mut object: Object) {
         let key = object.key.clone();
-        if self.objects.get(&key).is_some_and(|known| known.version == object.version) {
-            return;
-        }
         self.unlink(&key);
         if let Some(owner) = &object.owner {
             self.by_owner.entry(owner.clone()).or_default().insert(key.clone());
@@ -179,6 +177,9 @@ impl Cache {
         }
         if let Some(kind) = key.resource.ours() {
             self.read(kind, &key, &object);
+        }
+        if is_read_once(&object) {
+            object.forget_text();
         }
         self.objects.insert(key, object);
     }
@@ -342,6 +343,16 @@ impl Cache {
     #[must_use]
     pub fn uid(&self, kind: Kind, object: &ObjectRef) -> Option<&str> {
         self.get(&Key::ours(kind, object)).map(|found| found.uid.as_str())
+    }
+}
+
+/// Whether nothing asks for an object's text once it was read here: ten thousand Topics are kept once, not twice. What a Kafka client asked for
+/// is put back as a whole when it is changed, so that text stays.
+fn is_read_once(object: &Object) -> bool {
+    match object.key.resource {
+        Resource::Pod | Resource::Node | Resource::Namespace | Resource::Cluster | Resource::RetentionPolicy | Resource::Pipeline => true,
+        Resource::Topic => !object.labels.contains_key(MADE_BY.0),
+        _ => false,
     }
 }
 

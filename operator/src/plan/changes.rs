@@ -36,7 +36,8 @@ pub(crate) fn work(change: &TopicChange, cache: &Cache) -> Option<Work> {
             let key = Key::ours(Kind::Topic, object);
             let found = cache.get(&key)?;
             let mut body = found.body();
-            if body["spec"] == *spec {
+            // Of what no client made only the version is known here, and it is none of a client's to change.
+            if body.is_null() || body["spec"] == *spec {
                 return None;
             }
             body["spec"] = spec.clone();

@@ -27,9 +27,15 @@ use crate::{
 /// What was built, by what it rests on.
 #[derive(Default)]
 pub(super) struct Builds {
-    known: HashMap<Id, (u64, Arc<Built>)>,
-    /// What of it nothing was missing, by the same.
-    clean: HashMap<Id, u64>,
+    known: HashMap<Id, Known>,
+}
+
+/// What one was built, and from what.
+struct Known {
+    hash: u64,
+    built: Arc<Built>,
+    /// Nothing of it was missing: its objects are as they shall be, and forgotten. They are built anew when anything of them changes.
+    is_clean: bool,
 }
 
 type Id = (Kind, ObjectRef);
@@ -79,14 +85,14 @@ impl Builds {
             let broker = world.brokers.get(&name);
             let hash = hashed(|hasher| (hash, broker.map(|broker| (broker.broker, broker.incarnation, broker.ready))).hash(hasher));
             let id = (Kind::Cluster, name);
-            let built = reuse(&mut before, &id, hash, || {
+            let known = reuse(&mut before, &id, hash, || {
                 let version = version_of_cluster(cluster, &parts.site);
                 let pods = pods.get(&id).into_iter().flatten().copied().collect();
                 let around = Surroundings { site: &parts.site, version, now, objects, pods, nodes: &nodes, authorities };
                 parts.builder.cluster(&ClusterInput { cluster, broker, around })
             });
-            self.known.insert(id.clone(), (hash, built.clone()));
-            all.insert(id, built);
+            all.insert(id.clone(), known.built.clone());
+            self.known.insert(id, known);
         }
         for pipeline in &world.pipelines {
             let name = reference(&pipeline.metadata);
@@ -99,14 +105,14 @@ impl Builds {
             let hash =
                 hashed(|hasher| (hash, record.desired.generation, &record.desired.plan_hash, is_finished, cluster_version).hash(hasher));
             let id = (Kind::Pipeline, name);
-            let built = reuse(&mut before, &id, hash, || {
+            let known = reuse(&mut before, &id, hash, || {
                 let version = version_of_pipeline(pipeline, &parts.site);
                 let pods = pods.get(&id).into_iter().flatten().copied().collect();
                 let around = Surroundings { site: &parts.site, version, now, objects, pods, nodes: &nodes, authorities };
                 parts.builder.pipeline(&PipelineInput { pipeline, desired: &record.desired, cluster, is_finished, around })
             });
-            self.known.insert(id.clone(), (hash, built.clone()));
-            all.insert(id, built);
+            all.insert(id.clone(), known.built.clone());
+            self.known.insert(id, known);
         }
         all
     }
@@ -114,19 +120,17 @@ impl Builds {
     /// What each is missing; looked for only where something has changed since nothing was.
     pub(super) fn differences(&mut self, cache: &Cache, settled: &Settled) -> BTreeMap<Id, Difference> {
         let mut differences = BTreeMap::new();
-        let mut clean = HashMap::with_capacity(self.known.len());
-        for (id, (hash, built)) in &self.known {
+        for (id, known) in self.known.iter_mut().filter(|(_, known)| !known.is_clean) {
             let key = Key::ours(id.0, &id.1);
             let Some(object) = cache.get(&key) else { continue };
-            let is_clean = self.clean.get(id) == Some(hash);
-            let difference = if is_clean { Difference::default() } else { owned::difference(&key, &object.uid, built, cache, settled) };
+            let difference = owned::difference(&key, &object.uid, &known.built, cache, settled);
             if difference.writes.is_empty() && difference.conflict.is_none() {
-                clean.insert(id.clone(), *hash);
+                // Most of the memory of a thousand Pipelines.
+                *known = Known { built: Arc::new(known.built.without_objects()), is_clean: true, ..*known };
             } else {
                 differences.insert(id.clone(), difference);
             }
         }
-        self.clean = clean;
         differences
     }
 
@@ -142,7 +146,7 @@ impl Builds {
         let one = |kind: Kind, name: ObjectRef, version: &str| {
             let (key, id) = (Key::ours(kind, &name), (kind, name));
             let pods = pods.get(&id).map(Vec::as_slice).unwrap_or_default();
-            let built = self.known.get(&id).map(|(_, built)| &**built);
+            let built = self.known.get(&id).map(|known| &*known.built);
             let conflict = differences.get(&id).and_then(|difference| difference.conflict.clone());
             let deployment = deployment::deployment(version, built, pods, conflict, attempts.trouble(&key));
             (id, deployment)
@@ -187,15 +191,10 @@ fn claims(cache: &Cache) -> Claims<'_> {
     claims
 }
 
-fn reuse(
-    before: &mut HashMap<(Kind, ObjectRef), (u64, Arc<Built>)>,
-    id: &(Kind, ObjectRef),
-    hash: u64,
-    build: impl FnOnce() -> Built,
-) -> Arc<Built> {
+fn reuse(before: &mut HashMap<Id, Known>, id: &Id, hash: u64, build: impl FnOnce() -> Built) -> Known {
     match before.remove(id) {
-        Some((known, built)) if known == hash => built,
-        _ => Arc::new(build()),
+        Some(known) if known.hash == hash => known,
+        _ => Known { hash, built: Arc::new(build()), is_clean: false },
     }
 }
 

@@ -10,6 +10,7 @@ use http::Request;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -43,13 +44,15 @@ pub(super) struct Vouching {
     fetch_at: Option<Instant>,
     /// The operator's own certificate.
     own: Option<String>,
+    /// What was looked at when nothing was due last.
+    settled: Option<u64>,
     trouble: String,
 }
 
 impl Vouching {
     pub(super) fn new(namespace: String, folder: Option<PathBuf>) -> Self {
         let own = folder.as_ref().and_then(|folder| std::fs::read_to_string(folder.join("tls.crt")).ok());
-        Self { namespace, folder, kept: None, fetch_at: Some(Instant::now()), own, trouble: String::new() }
+        Self { namespace, folder, kept: None, fetch_at: Some(Instant::now()), own, settled: None, trouble: String::new() }
     }
 
     fn key(&self) -> Key {
@@ -122,8 +125,36 @@ impl Vouching {
         self.kept.as_ref().and_then(|(_, read)| read.as_ref())
     }
 
-    /// Everything that is due: the authority first, then the pairs.
+    /// Everything that is due: the authority first, then the pairs. Read anew only where something changed since nothing was due, and once an
+    /// hour: a thousand certificates take as long to read as all else takes.
     pub(super) fn works(&mut self, built: &BTreeMap<(Kind, ObjectRef), Arc<Built>>, cache: &Cache, now: crds::Timestamp) -> Vec<Work> {
+        let seen = self.seen(built, cache, now);
+        if self.settled == Some(seen) {
+            return Vec::new();
+        }
+        let works = self.due(built, cache, now);
+        let is_settled = works.is_empty() && self.authority().is_some() && self.trouble.is_empty();
+        self.settled = is_settled.then_some(seen);
+        works
+    }
+
+    /// All that certificates rest on.
+    fn seen(&self, built: &BTreeMap<(Kind, ObjectRef), Arc<Built>>, cache: &Cache, now: crds::Timestamp) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (now.as_second() / 3600, self.trusted()).hash(&mut hasher);
+        for ((_, name), built) in built {
+            name.namespace.hash(&mut hasher);
+            for identity in &built.identities {
+                (&identity.place.prefix, &identity.names).hash(&mut hasher);
+            }
+        }
+        for secret in cache.all(Resource::Secret) {
+            (&secret.uid, secret.version, cache.is_terminating(&secret.key.namespace)).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    fn due(&mut self, built: &BTreeMap<(Kind, ObjectRef), Arc<Built>>, cache: &Cache, now: crds::Timestamp) -> Vec<Work> {
         let Some((body, read)) = &self.kept else { return Vec::new() };
         if authority::decide(now, read.as_ref()) != authority::Step::Keep {
             let advanced = match authority::advance(

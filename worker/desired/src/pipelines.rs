@@ -323,8 +323,8 @@ impl<'a> ResolvedPipeline<'a> {
         let version = self.applied.as_ref().or(self.pending.as_ref())?;
         let is_staying = clusters.is_kubernetes() && !is_deleted(&self.pipeline.metadata) && !is_paused(&self.pipeline.metadata);
         let name = &version.desired.dead_letters;
-        let has_object =
-            || topics.topics.iter().any(|topic| topic.object.namespace == self.object.namespace && topic.object.name == name.as_str());
+        let object = ObjectRef { namespace: self.object.namespace.clone(), name: name.to_string() };
+        let has_object = || topics.has_object(&object);
         let is_wanted = is_staying && !topics.is_declared(&version.cluster, name.as_str()) && !has_object();
         is_wanted.then(|| DeadLetters { pipeline: self.object.clone(), cluster: version.cluster.clone() })
     }

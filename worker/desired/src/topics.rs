@@ -212,6 +212,11 @@ impl ResolvedTopics<'_> {
         Some(self.topics[*governs].topic)
     }
 
+    /// Whether there is a Topic object of this name, whatever it declares.
+    pub(crate) fn has_object(&self, object: &ObjectRef) -> bool {
+        self.topics.binary_search_by(|topic| topic.object.cmp(object)).is_ok()
+    }
+
     /// Whether a Topic of this name is declared on a Cluster, with a schema or without.
     pub(crate) fn is_declared(&self, cluster: &ObjectRef, name: &str) -> bool {
         self.declared.get(cluster).is_some_and(|declared| declared.contains_key(name))
