@@ -16,10 +16,19 @@ pub(crate) fn is_of_uid(topic: &str, pipeline: &ObjectRef, uid: &str) -> bool {
     topic.strip_prefix(&prefix).zip(first).is_some_and(|(rest, first)| rest.strip_prefix(&first).is_some_and(|rest| rest.starts_with('-')))
 }
 
-/// `<name>-dead-letters`: an ordinary topic, shared by pipelines of one name in several namespaces (its rows say whose they are).
+/// The topic where rows go that a Pipeline cannot read: `<name>-dead-letters` on a Cluster of its own namespace, and
+/// `<namespace>_<name>-dead-letters` on that of another, so that no two tenants' rows meet. No name of an object has a `_`.
 #[must_use]
-pub fn dead_letters(pipeline: &ObjectRef) -> TopicName {
-    TopicName::new(&format!("{}-dead-letters", pipeline.name)).expect("a name of at most 40 letters that Kubernetes accepts")
+pub fn dead_letters(pipeline: &ObjectRef, cluster: &ObjectRef) -> TopicName {
+    let object = dead_letters_object(pipeline);
+    let name = if pipeline.namespace == cluster.namespace { object } else { format!("{}_{object}", pipeline.namespace) };
+    // At most 63 + 1 + 40 + 13 of Kafka's 249 letters.
+    TopicName::new(&name).expect("names of objects are shorter and plainer than Kafka's")
+}
+
+/// The Topic object of a Pipeline's dead letters, in its namespace.
+pub(crate) fn dead_letters_object(pipeline: &ObjectRef) -> String {
+    format!("{}-dead-letters", pipeline.name)
 }
 
 /// Where a layout's objects are in the store.
@@ -65,6 +74,19 @@ mod tests {
         let partitions =
             |has_state| internal_topics(&pipeline, &layout, &[], has_state).iter().map(|topic| topic.partitions).collect::<Vec<_>>();
         assert_eq!((partitions(false), partitions(true)), (vec![1], vec![64]));
+    }
+
+    #[test]
+    fn dead_letters_of_two_pipelines_on_one_cluster_never_meet() {
+        let of = |namespace: &str, name: &str| ObjectRef { namespace: namespace.into(), name: name.into() };
+        let cluster = of("streaming", "main");
+        let pipelines = [of("streaming", "p"), of("a", "p"), of("b", "p"), of("streaming", "a.p"), of("a", "b-p"), of("a-b", "p")];
+        let names: std::collections::BTreeSet<String> =
+            pipelines.iter().map(|pipeline| dead_letters(pipeline, &cluster).to_string()).collect();
+        assert_eq!(names.len(), pipelines.len(), "{names:?}");
+        assert!(names.contains("p-dead-letters") && names.contains("a_p-dead-letters"), "{names:?}");
+        let longest = dead_letters(&of(&"n".repeat(63), &"p".repeat(40)), &cluster);
+        assert!(longest.as_str().len() <= 249);
     }
 
     #[test]

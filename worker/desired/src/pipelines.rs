@@ -287,7 +287,7 @@ impl<'a> ResolvedPipeline<'a> {
             group: GroupId::from(prefix.as_str()),
             transactional_id_prefix: prefix,
             internal_topics: names::internal_topics(&self.object, &layout, &planned.exchanges, !planned.stateful.is_empty()),
-            dead_letters: names::dead_letters(&self.object),
+            dead_letters: names::dead_letters(&self.object, cluster),
             commit_interval: DurationMs(commit_interval),
             start_from,
             files_root: world.files_roots.get(&self.object).cloned(),
@@ -323,7 +323,7 @@ impl<'a> ResolvedPipeline<'a> {
         let version = self.applied.as_ref().or(self.pending.as_ref())?;
         let is_staying = clusters.is_kubernetes() && !is_deleted(&self.pipeline.metadata) && !is_paused(&self.pipeline.metadata);
         let name = &version.desired.dead_letters;
-        let object = ObjectRef { namespace: self.object.namespace.clone(), name: name.to_string() };
+        let object = ObjectRef { namespace: self.object.namespace.clone(), name: names::dead_letters_object(&self.object) };
         let has_object = || topics.has_object(&object);
         let is_wanted = is_staying && !topics.is_declared(&version.cluster, name.as_str()) && !has_object();
         is_wanted.then(|| DeadLetters { pipeline: self.object.clone(), cluster: version.cluster.clone() })

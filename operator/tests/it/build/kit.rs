@@ -4,7 +4,7 @@ use control::{DesiredPipeline, Layout, Life, ObjectRef, StartFrom};
 use crds::{Cluster, Pipeline};
 use operator::build::{self, ClusterInputs, Objects, Operator, PipelineInputs};
 use serde::Deserialize;
-use units::{DurationMs, GroupId, TopicName};
+use units::{DurationMs, GroupId};
 
 pub(crate) fn operator() -> Operator {
     Operator { namespace: "streamwright-system".into(), image: "registry.example.com/streamwright".into(), version: "0.3.0".into() }
@@ -30,9 +30,13 @@ pub(crate) fn desired(pipeline: &Pipeline) -> DesiredPipeline {
     let name = pipeline.metadata.name.clone().unwrap();
     let namespace = pipeline.metadata.namespace.clone().unwrap();
     let group = format!("_sw.{namespace}.{name}.1c9e04d7-1-64");
+    let reference = pipeline.spec.cluster_ref.clone();
+    let cluster = ObjectRef { namespace: reference.namespace.unwrap_or_else(|| namespace.clone()), name: reference.name };
+    let object = ObjectRef { namespace: namespace.clone(), name: name.clone() };
     DesiredPipeline {
         generation: 1,
-        pipeline: ObjectRef { namespace: namespace.clone(), name: name.clone() },
+        dead_letters: ::desired::dead_letters(&object, &cluster),
+        pipeline: object,
         uid: "1c9e04d7-0000-4000-8000-000000000002".into(),
         layout: Layout::new("1c9e04d7", 1, 64).unwrap(),
         life: if pipeline.spec.suspend || pipeline.spec.replicas == 0 { Life::Suspend } else { Life::Run },
@@ -43,7 +47,6 @@ pub(crate) fn desired(pipeline: &Pipeline) -> DesiredPipeline {
         group: GroupId::from(group.as_str()),
         transactional_id_prefix: group,
         internal_topics: Vec::new(),
-        dead_letters: TopicName::new(&format!("{name}-dead-letters")).unwrap(),
         commit_interval: DurationMs(200),
         start_from: StartFrom::Earliest,
         files_root: None,

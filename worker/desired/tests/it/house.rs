@@ -209,11 +209,12 @@ impl House {
             let ObjectRef { namespace, name } = &dead_letters.pipeline;
             let (topic, cluster) = (format!("{name}-dead-letters"), &dead_letters.cluster);
             let reference = json!({"name": cluster.name, "namespace": cluster.namespace});
+            let kafka = streamwright_desired::dead_letters(&dead_letters.pipeline, cluster);
             self.put(
                 Kind::Topic,
                 json!({
                     "apiVersion": "streamwright.dev/v1alpha1", "kind": "Topic",
-                    "metadata": {"name": topic, "namespace": namespace}, "spec": {"partitions": 1, "clusterRef": reference},
+                    "metadata": {"name": topic, "namespace": namespace}, "spec": {"partitions": 1, "clusterRef": reference, "topicName": kafka.as_str()},
                 }),
             );
         }

@@ -257,7 +257,7 @@ fn a_query_may_stand_in_a_config_map() {
 }
 
 #[test]
-fn pipelines_of_one_name_in_two_namespaces_share_dead_letters_and_nothing_else() {
+fn pipelines_of_one_name_in_two_namespaces_share_nothing() {
     let mut house = House::process(
         &(TOPICS.to_owned()
             + &pipeline("one/p", "{query: FROM a INTO b STATE agg}")
@@ -265,10 +265,30 @@ fn pipelines_of_one_name_in_two_namespaces_share_dead_letters_and_nothing_else()
     );
     house.converge();
     let (one, two) = (house.pipeline("one/p").clone(), house.pipeline("two/p").clone());
-    assert_eq!(one.dead_letters, two.dead_letters);
+    assert_ne!(one.dead_letters, two.dead_letters);
     assert_ne!(one.group, two.group);
     assert_ne!(one.state_topic(), two.state_topic());
     assert_eq!(house.ready(Kind::Pipeline, "two/p"), "True/Available");
+}
+
+#[test]
+fn tenants_of_one_cluster_have_dead_letters_of_their_own() {
+    let cluster = "---\napiVersion: streamwright.dev/v1alpha1\nkind: Cluster\nmetadata: {name: main, namespace: streaming}\n\
+                   spec: {allowedNamespaces: {from: All}}\n";
+    let of = |namespace: &str| {
+        let spec = "{query: FROM a INTO b, clusterRef: {name: main, namespace: streaming}}";
+        pipeline(&format!("{namespace}/p"), spec)
+    };
+    let topics = TOPICS.replace("spec: {", "spec: {clusterRef: {name: main, namespace: streaming}, ");
+    let mut house = House::kubernetes(&(topics + cluster + &of("streaming") + &of("one") + &of("two")));
+    house.serve("streaming/main");
+    house.converge();
+    let dead: Vec<String> = house.topic_names().into_iter().filter(|name| name.ends_with("dead-letters")).collect();
+    assert_eq!(dead, ["one_p-dead-letters", "p-dead-letters", "two_p-dead-letters"]);
+    for namespace in ["streaming", "one", "two"] {
+        assert_eq!(house.ready(Kind::Pipeline, &format!("{namespace}/p")), "True/Available");
+        assert_eq!(house.ready(Kind::Topic, &format!("{namespace}/p-dead-letters")), "True/Available");
+    }
 }
 
 #[test]
