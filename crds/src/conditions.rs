@@ -314,7 +314,7 @@ pub fn reasons(kind: Kind, condition: ConditionType) -> &'static [Reason] {
         (Type::Reconciling, Kind::Cluster) => &[RollingUpdate, VolumeResizing],
         (Type::Reconciling, Kind::Topic) => &[Creating, Altering, Deleting],
         (Type::Reconciling, Kind::RetentionPolicy) => &[Applying],
-        (Type::Reconciling, Kind::Pipeline) => &[RollingUpdate, Rescaling, Upgrading, Restoring, Draining],
+        (Type::Reconciling, Kind::Pipeline) => &[Progressing, RollingUpdate, Rescaling, Upgrading, Restoring, Draining],
         (Type::Stalled, Kind::Cluster) => &[StoreRefused, VolumeLost, UnsupportedKafka, Conflict],
         (Type::Stalled, Kind::Topic) => &[Conflict, TopicIdMismatch, PartitionsAboveSpec, InvalidConfig],
         (Type::Stalled, Kind::RetentionPolicy) => &[Invalid],

@@ -1,7 +1,7 @@
 //! What is said of a Pipeline.
 
 use control::{ActualPipeline, Life, Phase, PipelineReason};
-use crds::{ConditionStatus, ConditionType, Kind, PipelineStatus, Reason, Timestamp, pipeline::DeadLetters};
+use crds::{Condition, ConditionStatus, ConditionType, Kind, PipelineStatus, Reason, Timestamp, pipeline::DeadLetters};
 use units::ByteCount;
 
 use crate::{
@@ -16,6 +16,11 @@ use crate::{
 const CHECKPOINT_BYTES: u64 = 64 << 20;
 /// How long uploads may fail before a person should know.
 const UPLOAD_FAILING_MS: i64 = 5 * 60 * 1000;
+
+/// How long a Pipeline's pod may be on its way to what was asked before a person should look: as long as a Deployment's pods have by default.
+const PROGRESS_DEADLINE_SECONDS: i64 = 600;
+/// How the message of one that took longer begins.
+const NO_PROGRESS: &str = "no progress for 10 minutes";
 
 const FINISHED: &str = "every source is bounded and was read to its end";
 
@@ -48,14 +53,16 @@ pub(crate) fn report(_world: &World, pipeline: &ResolvedPipeline<'_>, now: Times
     if is_paused(metadata) {
         return paused(Kind::Pipeline, pipeline.object.clone(), Status::Pipeline(before));
     }
-    let verdict = verdict(pipeline);
+    let verdict = within_deadline(pipeline, verdict(pipeline), &before.conditions, now);
     let mut conditions = Conditions::new(Kind::Pipeline, metadata, now);
     conditions.add(ConditionType::Ready, status_of(verdict.is_ready), verdict.reason, verdict.message.clone());
     if let Some((condition, reason)) = verdict.also {
         conditions.add_true(condition, reason, verdict.message);
     }
     add_domain(pipeline, now, &mut conditions);
-    let conditions = conditions.finish(&before.conditions);
+    // What is on its way to another generation began with it.
+    let is_present = |one: &&Condition| !one.is(ConditionType::Reconciling) || one.observed_generation == metadata.generation;
+    let conditions = conditions.finish(&before.conditions.iter().filter(is_present).cloned().collect::<Vec<_>>());
     let mut status = telemetry(pipeline, before);
     status.observed_generation = metadata.generation;
     status.conditions = conditions;
@@ -114,6 +121,27 @@ fn verdict(pipeline: &ResolvedPipeline<'_>) -> Verdict {
         (Some(Deployment { problem: Some(problem), .. }), None) => Verdict::no(Reason::Progressing, problem.clone()),
         (_, None) => Verdict::no(Reason::Progressing, "starting"),
     }
+}
+
+/// In Kubernetes, what only says that a pod is on its way says so as `Reconciling`, whose time is when that began; from the deadline on it
+/// is stalled, until it serves or something else is asked for.
+fn within_deadline(pipeline: &ResolvedPipeline<'_>, verdict: Verdict, before: &[Condition], now: Timestamp) -> Verdict {
+    let is_on_its_way = match verdict.also {
+        None => verdict.reason == Reason::Progressing,
+        Some((_, reason)) => reason == Reason::Upgrading,
+    };
+    if !is_on_its_way || pipeline.deployment.is_none() {
+        return verdict;
+    }
+    let of_this_generation = |one: &&Condition| one.observed_generation == pipeline.pipeline.metadata.generation;
+    let said = |condition: ConditionType| before.iter().filter(of_this_generation).find(|one| one.is(condition));
+    let has_begun = said(ConditionType::Reconciling).map(|one| one.last_transition_time.0.as_second());
+    let is_over = has_begun.is_some_and(|begun| now.as_second() - begun >= PROGRESS_DEADLINE_SECONDS);
+    let was_over = said(ConditionType::Stalled).is_some_and(|one| one.message.starts_with(NO_PROGRESS));
+    if is_over || was_over {
+        return Verdict::no(Reason::ProgressDeadlineExceeded, format!("{NO_PROGRESS}: {}", verdict.message)).stalled();
+    }
+    Verdict { also: verdict.also.or(Some((ConditionType::Reconciling, Reason::Progressing))), ..verdict }
 }
 
 /// Whether this generation of it was read to its end before.

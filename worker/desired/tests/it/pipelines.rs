@@ -322,6 +322,45 @@ fn in_kubernetes_state_needs_an_object_store() {
 }
 
 #[test]
+fn a_pod_that_does_not_come_up_is_stalled_after_ten_minutes_and_not_before() {
+    let cluster = "---\napiVersion: streamwright.dev/v1alpha1\nkind: Cluster\nmetadata: {name: default}\nspec: {}\n";
+    let mut house = House::kubernetes(&(TOPICS.to_owned() + cluster + &pipeline("p", "{query: FROM a INTO b}")));
+    house.serve("default");
+    house.converge();
+    let problem = Some("pod p-pipeline-0 cannot start: ImagePullBackOff".to_owned());
+    let deployment = streamwright_desired::Deployment { pods: 1, problem, ..Default::default() };
+    house.world.deployments.insert((Kind::Pipeline, object("p")), deployment);
+    // Minutes pass, one a look.
+    let pass = |house: &mut House, minutes: usize| {
+        for _ in 0..minutes {
+            house.world.running.clear();
+            house.look();
+        }
+    };
+    pass(&mut house, 10);
+    assert_eq!(house.ready(Kind::Pipeline, "p"), "False/Progressing");
+    assert_eq!(house.says(Kind::Pipeline, "p", ConditionType::Reconciling), "True/Progressing");
+    pass(&mut house, 1);
+    assert_eq!(house.says(Kind::Pipeline, "p", ConditionType::Stalled), "True/ProgressDeadlineExceeded");
+    assert!(house.condition(Kind::Pipeline, "p", ConditionType::Reconciling).is_none());
+    let message = &house.condition(Kind::Pipeline, "p", ConditionType::Ready).unwrap().message;
+    assert_eq!(message, "no progress for 10 minutes: pod p-pipeline-0 cannot start: ImagePullBackOff");
+    pass(&mut house, 1);
+    assert_eq!(house.says(Kind::Pipeline, "p", ConditionType::Stalled), "True/ProgressDeadlineExceeded", "it stays so");
+    // Another version is asked for: it has its own ten minutes.
+    house.apply(&pipeline("p", "{query: FROM a INTO b, version: 9.9.9}"));
+    pass(&mut house, 10);
+    assert_eq!(house.says(Kind::Pipeline, "p", ConditionType::Reconciling), "True/Progressing");
+    pass(&mut house, 1);
+    assert_eq!(house.ready(Kind::Pipeline, "p"), "False/ProgressDeadlineExceeded");
+    // And when it serves after all, that is said.
+    house.pipelines_obey();
+    house.look();
+    assert_eq!(house.ready(Kind::Pipeline, "p"), "True/Available");
+    assert!(house.condition(Kind::Pipeline, "p", ConditionType::Stalled).is_none());
+}
+
+#[test]
 fn what_a_pod_says_is_told_rounded() {
     let mut house = house("FROM a INTO b STATE agg");
     let running = house.world.running.get_mut(&object("p")).unwrap();
