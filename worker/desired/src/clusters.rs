@@ -2,7 +2,7 @@
 
 use control::{ActualBroker, ActualTopic, DesiredBroker, ObjectRef, StoreHealth, VolumeHealth};
 use crds::{
-    Cluster, ClusterRef, ClusterStatus, ConditionStatus, ConditionType, Kind, Reason, Timestamp,
+    Cluster, ClusterRef, ClusterStatus, Condition, ConditionStatus, ConditionType, Kind, Reason, Timestamp,
     cluster::{BrokerStatus, ClusterStorage, ListenerStatus, NamespacesFrom, ObjectStoreStatus},
 };
 use std::collections::BTreeMap;
@@ -183,7 +183,7 @@ impl<'a> Clusters<'a> {
         let closed = self.world.closed.get(name);
         let mut conditions = Conditions::new(Kind::Cluster, &cluster.metadata, now);
         let deployment = self.world.deployments.get(&(Kind::Cluster, name.clone()));
-        add_ready(actual.or(closed), deployment, &mut conditions);
+        add_ready(actual.or(closed), deployment, &before.conditions, &mut conditions);
         if let Some(actual) = actual.or(closed.filter(|closed| closed.object_store.health != StoreHealth::NotConfigured)) {
             let (holds, reason, message) = store_condition(actual.object_store.health);
             conditions.add(ConditionType::ObjectStoreReady, holds, reason, message);
@@ -207,7 +207,7 @@ impl<'a> Clusters<'a> {
 }
 
 /// Whether it serves, and why not: what the broker says where there is one, else what Kubernetes says.
-fn add_ready(actual: Option<&ActualBroker>, deployment: Option<&Deployment>, conditions: &mut Conditions) {
+fn add_ready(actual: Option<&ActualBroker>, deployment: Option<&Deployment>, before: &[Condition], conditions: &mut Conditions) {
     let (ready, reconciling) = (ConditionType::Ready, ConditionType::Reconciling);
     let conflict = deployment.and_then(|deployment| deployment.conflict.as_ref());
     let is_refused = actual.is_some_and(|actual| actual.object_store.health == StoreHealth::RefusedNoConditionalWrites);
@@ -236,9 +236,22 @@ fn add_ready(actual: Option<&ActualBroker>, deployment: Option<&Deployment>, con
     if let Some(actual) = actual.filter(|actual| is_away(actual.object_store.health)) {
         let (_, _, message) = store_condition(actual.object_store.health);
         conditions.add_true(ConditionType::Degraded, Reason::StoreAway, message);
+    } else if actual.is_some_and(|actual| has_much_at_risk(actual, before)) {
+        conditions.add_true(ConditionType::Degraded, Reason::BytesAtRiskHigh, BYTES_AT_RISK);
     } else if let Some(message) = deployment.and_then(|deployment| deployment.plaintext.clone()) {
         conditions.add_true(ConditionType::Degraded, Reason::PlaintextListener, message);
     }
+}
+
+const BYTES_AT_RISK: &str = "more than a quarter of the volume is acknowledged and in no object yet: were the volume lost, so were they; \
+                             the object store is slower than what is written (status.objectStore.bytesAtRisk)";
+
+/// Whether a quarter of the volume is on it alone although the object store answers; once so, until it is less than an eighth, so that it does
+/// not come and go.
+fn has_much_at_risk(actual: &ActualBroker, before: &[Condition]) -> bool {
+    let was_so = before.iter().any(|one| one.is(ConditionType::Degraded) && one.reason == Reason::BytesAtRiskHigh.as_str());
+    let (capacity, share) = (actual.storage.capacity.0, if was_so { 8 } else { 4 });
+    actual.object_store.health == StoreHealth::Reachable && capacity > 0 && actual.object_store.bytes_at_risk.0 > capacity / share
 }
 
 /// What Kubernetes knows better than the broker: addresses, pods, the version that is asked for.

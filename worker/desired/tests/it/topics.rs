@@ -193,6 +193,26 @@ fn a_volume_that_takes_nothing_is_told_with_what_to_do() {
 }
 
 #[test]
+fn a_volume_with_much_that_is_in_no_object_yet_is_told_and_does_not_come_and_go() {
+    let mut house = House::process(&of("Cluster", "default", "{}"));
+    for (health, at_risk, is_told) in [
+        (control::StoreHealth::Reachable, 25, false),
+        (control::StoreHealth::Reachable, 26, true),
+        (control::StoreHealth::Reachable, 13, true),
+        (control::StoreHealth::Reachable, 12, false),
+        (control::StoreHealth::Reachable, 13, false),
+        (control::StoreHealth::NotConfigured, 90, false),
+    ] {
+        let broker = house.world.brokers.get_mut(&object("default")).unwrap();
+        broker.storage.capacity = units::ByteCount(100);
+        broker.object_store = control::ObjectStoreUse { health, bytes: units::ByteCount(0), bytes_at_risk: units::ByteCount(at_risk) };
+        house.look();
+        let told = house.condition(Kind::Cluster, "default", ConditionType::Degraded).map(|one| one.reason.clone());
+        assert_eq!(told.as_deref() == Some("BytesAtRiskHigh"), is_told, "{health:?} {at_risk}: {told:?}");
+    }
+}
+
+#[test]
 fn a_pipeline_whose_cluster_is_not_there_waits() {
     let mut house = House::kubernetes(&of("Pipeline", "p", "{query: FROM a INTO b, clusterRef: {name: nowhere}}"));
     house.look();
