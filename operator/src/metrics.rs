@@ -55,6 +55,8 @@ pub struct Metrics {
     pub unreadable: Gauge,
     /// Bytes of texts in the cache.
     pub cache_bytes: Gauge,
+    /// Watches that the API server refuses.
+    pub watches_refused: Gauge,
 }
 
 impl Default for Metrics {
@@ -76,6 +78,7 @@ impl Default for Metrics {
             not_ready: Family::default(),
             unreadable: Gauge::default(),
             cache_bytes: Gauge::default(),
+            watches_refused: Gauge::default(),
             registry: Registry::default(),
         };
         registry.register("reconciles", "Looks at the whole world", metrics.reconciles.clone());
@@ -91,6 +94,7 @@ impl Default for Metrics {
         registry.register("objects", "Objects of each kind", metrics.objects.clone());
         registry.register("objects_not_ready", "Objects of each kind that are not Ready=True", metrics.not_ready.clone());
         registry.register("objects_unreadable", "Objects that this version cannot read", metrics.unreadable.clone());
+        registry.register("watches_refused", "Watches that the API server refuses: nothing is reconciled", metrics.watches_refused.clone());
         registry.register_with_unit("cache", "Texts of objects in memory", Unit::Bytes, metrics.cache_bytes.clone());
         Self { registry, ..metrics }
     }

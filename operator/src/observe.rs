@@ -42,7 +42,7 @@ pub fn streams(namespaces: &[String]) -> Vec<Stream> {
     namespaces.iter().flat_map(each).collect()
 }
 
-/// Watches all of them until the receiver goes. What cannot be watched is tried again, ever more slowly, and said in the log.
+/// Watches all of them until the receiver goes. What cannot be watched is tried again, ever more slowly, and said.
 #[must_use]
 pub fn watch(client: &Client, streams: &[Stream]) -> (JoinSet<()>, mpsc::Receiver<(Stream, Seen)>) {
     let client = &bounded(client.clone());
@@ -96,13 +96,36 @@ async fn follow(client: Client, stream: Stream, sender: mpsc::Sender<(Stream, Se
             }
             Err(error) => {
                 let text = error.to_string();
-                if text != trouble {
-                    tracing::warn!("watch {} in {:?}: {text}", stream.resource.plural(), stream.namespace);
-                    trouble = text;
+                if text == trouble {
+                    continue;
+                }
+                tracing::warn!("watch {} in {:?}: {text}", stream.resource.plural(), stream.namespace);
+                trouble = text;
+                if let Some(why) = refusal(&error)
+                    && sender.send((stream.clone(), Seen::Refused(refused(&stream, why)))).await.is_err()
+                {
+                    return;
                 }
             }
         }
     }
+}
+
+/// What the server says where it will say the same again until a person has done something: rights that are missing, definitions that are.
+fn refusal(error: &watcher::Error) -> Option<&str> {
+    let status = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status,
+        _ => return None,
+    };
+    matches!(status.code, 401 | 403 | 404).then_some(status.message.as_str())
+}
+
+fn refused(stream: &Stream, why: &str) -> String {
+    let place = if stream.namespace.is_empty() { "all namespaces".to_owned() } else { format!("namespace {}", stream.namespace) };
+    format!("{} of {place} cannot be watched, and nothing is reconciled until they can: {why}", stream.resource.plural())
 }
 
 /// An object of which only the metadata is known.

@@ -47,6 +47,8 @@ pub enum Seen {
     Applied(Box<DynamicObject>),
     /// An object went.
     Deleted(Box<DynamicObject>),
+    /// It may not watch, or there is no such resource: said in a sentence, and tried again.
+    Refused(String),
 }
 
 /// Everything that was seen.
@@ -62,6 +64,7 @@ pub struct Cache {
     /// Versions at which objects went, so that a late answer does not bring one back.
     gone: HashMap<Key, u64>,
     listings: BTreeMap<Stream, Listing>,
+    refused: BTreeMap<Stream, String>,
 }
 
 /// Tombstones kept; above, all are forgotten: an answer is seconds late at most.
@@ -81,6 +84,7 @@ impl Cache {
             namespaces: BTreeMap::new(),
             gone: HashMap::new(),
             listings: streams.into_iter().map(|stream| (stream, Listing::default())).collect(),
+            refused: BTreeMap::new(),
         }
     }
 
@@ -95,9 +99,19 @@ impl Cache {
         self.listings.iter().filter(|(_, listing)| !listing.was_whole()).map(|(stream, _)| stream)
     }
 
+    /// Watches that the API server refuses, and why. Without one of them nothing is known to be gone, so nothing is decided.
+    pub fn refused(&self) -> impl Iterator<Item = &String> {
+        self.refused.values()
+    }
+
     /// Takes over what a watch says.
     pub fn see(&mut self, stream: &Stream, seen: Seen) {
+        // It begins a list also before it is refused: only what comes of it says that it may.
+        if !matches!(seen, Seen::Init) {
+            self.refused.remove(stream);
+        }
         match seen {
+            Seen::Refused(why) => drop(self.refused.insert(stream.clone(), why)),
             Seen::Init => self.listing(stream).begin(),
             Seen::Listed(object) => {
                 if let Some(object) = self.take(stream.resource, *object) {

@@ -6,7 +6,7 @@ use prometheus_client::metrics::counter::Counter;
 use std::{collections::HashSet, time::Duration};
 use tokio::time::Instant;
 
-use super::{ACQUAINTANCE, Census, Shell};
+use super::{Census, Shell};
 use crate::{
     apply::Failure,
     metrics::{KindLabels, Metrics, WriteLabels},
@@ -92,7 +92,12 @@ impl Shell {
     /// Whether every worker that Kubernetes calls ready has spoken, or had its time: until then, what they would say is not known, and
     /// nothing is said of it.
     fn knows_workers(&mut self) -> bool {
-        if self.is_acquainted || self.started.elapsed() >= ACQUAINTANCE {
+        let now = Instant::now();
+        self.first_look.get_or_insert(now);
+        if self.vouching.is_known() {
+            self.known_since.get_or_insert(now);
+        }
+        if self.is_acquainted || self.acquainted_at().is_some_and(|at| at <= now) {
             self.is_acquainted = true;
             return true;
         }

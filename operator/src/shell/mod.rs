@@ -28,9 +28,10 @@ use crate::{
     cache::Cache,
     health::Health,
     lease::Leadership,
+    note::Note,
     observe,
     plan::owned::{self, Settled},
-    resource::Key,
+    resource::{Key, Resource},
     workers::Workers,
     write::{Lane, Work, Write},
 };
@@ -45,8 +46,11 @@ use vouching::{FetchedAuthority, Vouching};
 const SPACING: Duration = Duration::from_millis(50);
 /// A look that is asked for by nobody.
 const TICK: Duration = Duration::from_secs(10);
-/// After the start, so long it waits for workers that Kubernetes calls ready: what they say is what status says.
+/// After the first look, so long it waits for workers that Kubernetes calls ready: what they say is what status says. From when it can be known
+/// by them, that is: listing ten thousand objects, and a certificate, come before.
 const ACQUAINTANCE: Duration = Duration::from_secs(10);
+/// After the first look it waits no longer in any case.
+const ACQUAINTANCE_LONGEST: Duration = Duration::from_secs(30);
 
 /// Everything that an operator is made of.
 pub struct Parts {
@@ -95,7 +99,11 @@ struct Shell {
     figures: Figures,
     tasks: JoinSet<Ended>,
     slots: Slots,
-    started: Instant,
+    /// The first look, and since when workers can know us.
+    first_look: Option<Instant>,
+    known_since: Option<Instant>,
+    /// Events to be of watches that are refused.
+    refusals: Vec<Write>,
     /// Since when brokers are being told something, where they are.
     telling: Option<Instant>,
     is_acquainted: bool,
@@ -133,6 +141,7 @@ pub async fn run(parts: Parts) {
             () = shell.parts.planned.notified() => is_due = true,
             () = tokio::time::sleep_until(tick) => is_due = true,
         }
+        shell.tell_refused();
         shell.parts.health.turn();
         if !shell.parts.leadership.holds() {
             tracing::warn!("not leading any more: nothing is written from here on");
@@ -165,10 +174,31 @@ impl Shell {
             figures: Figures::default(),
             tasks: JoinSet::new(),
             slots: Slots::default(),
-            started: Instant::now(),
+            first_look: None,
+            known_since: None,
+            refusals: Vec::new(),
             telling: None,
             is_acquainted: false,
             parts,
+        }
+    }
+
+    /// Says what may not be watched, where people look: readiness, a figure, and once an Event of the operator's pod.
+    fn tell_refused(&mut self) {
+        let refused: Vec<String> = self.cache.refused().cloned().collect();
+        let about = Key::new(Resource::Pod, self.parts.site.namespace.clone(), self.parts.instance.clone());
+        let new = self.parts.health.refuse(refused);
+        let note = |message: String| Note {
+            about: about.clone(),
+            uid: String::new(),
+            is_warning: true,
+            reason: "WatchRefused".into(),
+            action: "Watch",
+            message,
+        };
+        self.refusals.extend(new.into_iter().map(note).map(Write::Tell));
+        if !self.refusals.is_empty() && self.begin(Work { about: about.clone(), lane: Lane::Status, writes: self.refusals.clone() }) {
+            self.refusals.clear();
         }
     }
 
@@ -181,11 +211,17 @@ impl Shell {
         }
         let again = self.attempts.next().map(|at| at.max(next_look));
         let due = is_due.then_some(next_look);
-        let unacquainted = (!self.is_acquainted).then(|| (self.started + ACQUAINTANCE).max(next_look));
+        let unacquainted = self.acquainted_at().filter(|_| !self.is_acquainted).map(|at| at.max(next_look));
         // Once, when patience ends: after that, whatever changes.
         let told = self.telling.map(|since| since + look::PATIENCE).filter(|at| *at > next_look);
         let fetch = self.queries.next().into_iter().chain(self.vouching.next()).min().map(|at| at.max(next_look));
         [again, due, unacquainted, told, fetch].into_iter().flatten().fold(tick, Instant::min)
+    }
+
+    /// When it waits no longer for workers that have not spoken yet; `None` before the first look.
+    fn acquainted_at(&self) -> Option<Instant> {
+        let longest = self.first_look? + ACQUAINTANCE_LONGEST;
+        Some(self.known_since.map_or(longest, |since| longest.min(since + ACQUAINTANCE)))
     }
 
     /// Begins what may be begun now.

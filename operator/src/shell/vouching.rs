@@ -116,6 +116,11 @@ impl Vouching {
         *key == self.key()
     }
 
+    /// Whether workers can know the operator: it has a certificate, or speaks without.
+    pub(super) fn is_known(&self) -> bool {
+        self.folder.is_none() || (self.own.is_some() && self.authority().is_some())
+    }
+
     /// Certificates that vouch for ours; empty before there are any.
     pub(super) fn trusted(&self) -> String {
         self.authority().map(Authority::trusted).unwrap_or_default()

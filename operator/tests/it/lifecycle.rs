@@ -290,3 +290,21 @@ async fn an_operator_upgrade_restarts_no_pod_and_workers_that_are_away_change_no
     world.rest().await;
     assert_eq!(world.get(Kind::Cluster, "new").unwrap()["status"]["version"], "0.2.0");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_may_not_be_watched_is_said_where_people_look_and_waited_for() {
+    let mut world = World::new();
+    world.fake.state().forbidden = Some(Resource::NetworkPolicy);
+    [PIPELINE, TOPICS, CLUSTER].iter().for_each(|manifests| world.apply(manifests));
+    world.rest().await;
+    let refused = world.health.refused();
+    assert!(refused.len() == 1 && refused[0].starts_with("networkpolicies of all namespaces cannot be watched"), "{refused:?}");
+    assert!(world.health.metrics.text().contains("streamwright_operator_watches_refused 1"));
+    let told: Vec<_> = world.events().into_iter().filter(|event| event.starts_with("WatchRefused: networkpolicies")).collect();
+    assert_eq!(told.len(), 1, "once: {told:?}");
+    assert_eq!(world.fake.writes(), 1, "nothing is decided by one who does not see: {:#?}", world.last_writes());
+    world.fake.state().forbidden = None;
+    world.rest().await;
+    assert!(world.health.refused().is_empty());
+    assert_eq!(world.ready(Kind::Cluster, "default"), "True/Available");
+}

@@ -59,6 +59,8 @@ pub(crate) struct State {
     pub(crate) fault: Option<(usize, Fault)>,
     pub(crate) fault_in_writes: Option<(usize, Fault)>,
     pub(crate) struck: Option<String>,
+    /// What nobody may list or watch.
+    pub(crate) forbidden: Option<Resource>,
 }
 
 /// The server; a cheap handle.
@@ -72,7 +74,7 @@ pub(crate) struct Fake {
 
 impl Fake {
     pub(crate) fn new() -> Self {
-        let state = State { store: Store::default(), calls: Vec::new(), fault: None, fault_in_writes: None, struck: None };
+        let state = State { store: Store::default(), calls: Vec::new(), fault: None, fault_in_writes: None, struck: None, forbidden: None };
         Self { state: Arc::new(Mutex::new(state)), version: watch::Sender::new(0), death: Arc::default() }
     }
 
@@ -129,6 +131,9 @@ impl Fake {
         let key = Key::new(resource, namespace.clone(), name.clone().unwrap_or_default());
         if parts.method == Method::GET && name.is_none() {
             let selector = query.get("labelSelector").cloned().unwrap_or_default();
+            if self.state().forbidden == Some(resource) {
+                return refuse(403, "told not to let anybody look");
+            }
             let scope = Scope { resource, namespace, selector };
             if query.contains_key("watch") {
                 let since = query.get("resourceVersion").and_then(|version| version.parse().ok()).unwrap_or(0);

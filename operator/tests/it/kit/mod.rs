@@ -35,6 +35,8 @@ pub(crate) struct World {
     pub(crate) fake: Fake,
     pub(crate) workers: Stub,
     operator: Option<JoinHandle<()>>,
+    /// How the operator is.
+    pub(crate) health: Arc<Health>,
     /// The version of operators that are started.
     pub(crate) version: String,
     /// Operators that were started.
@@ -49,7 +51,8 @@ impl World {
             let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
             fake.user(|store| store.create(&Key::new(Resource::Namespace, "", namespace), body)).unwrap();
         }
-        let mut world = Self { workers: Stub::new(fake.clone()), fake, operator: None, version: "0.1.0".into(), lives: 0 };
+        let workers = Stub::new(fake.clone());
+        let mut world = Self { workers, fake, operator: None, health: Arc::default(), version: "0.1.0".into(), lives: 0 };
         world.start();
         world
     }
@@ -58,6 +61,7 @@ impl World {
     pub(crate) fn start(&mut self) {
         self.stop();
         self.lives += 1;
+        self.health = Arc::default();
         let parts = Parts {
             client: self.fake.client(),
             site: Site { image: "streamwright".into(), version: self.version.clone(), namespace: "system".into() },
@@ -68,7 +72,7 @@ impl World {
             control_tls: None,
             planner: Arc::new(Words),
             planned: Arc::new(Notify::new()),
-            health: Arc::new(Health::default()),
+            health: self.health.clone(),
             leadership: Leadership::alone(),
         };
         self.operator = Some(tokio::spawn(shell::run(parts)));
