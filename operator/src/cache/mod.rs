@@ -1,19 +1,19 @@
 //! What the API server has, as far as it was told: one owner, no locks.
 //!
 //! Every object comes by a watch, or as the answer to a write of ours, whichever is first; the one with the greater `resourceVersion` counts,
-//! so that an event that was under way when we wrote never takes the write back. Objects of our kinds are read into [`World`], one by one:
-//! what cannot be read is remembered as there and left alone. Of everything else the text is kept.
+//! so that an event that was under way when we wrote never takes the write back. Objects of our kinds are read into [`World`], one by one
+//! (`ours.rs`); of what is read again the text is kept.
 
 mod facts;
 mod listing;
+mod ours;
 
 pub use facts::{NamespaceFact, NodeFact, PodFact};
 
 use control::ObjectRef;
-use crds::{Kind, conditions};
-use desired::{MADE_BY, Place, Status, World};
+use crds::Kind;
+use desired::{MADE_BY, Place, World};
 use kube::core::DynamicObject;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -22,6 +22,7 @@ use crate::{
     resource::{Key, Resource},
 };
 use listing::Listing;
+use ours::Positions;
 
 /// Which watch something was seen by: a resource in one namespace, or in all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,7 +56,7 @@ pub enum Seen {
 pub struct Cache {
     /// Our kinds, as the resolver takes them.
     pub world: World,
-    positions: HashMap<Key, usize>,
+    positions: Positions,
     objects: BTreeMap<Key, Object>,
     by_owner: HashMap<String, BTreeSet<Key>>,
     pods: BTreeMap<Key, PodFact>,
@@ -76,7 +77,7 @@ impl Cache {
     pub fn new(streams: impl IntoIterator<Item = Stream>) -> Self {
         Self {
             world: World::empty(Place::Kubernetes),
-            positions: HashMap::new(),
+            positions: Positions::default(),
             objects: BTreeMap::new(),
             by_owner: HashMap::new(),
             pods: BTreeMap::new(),
@@ -190,64 +191,12 @@ impl Cache {
             _ => {}
         }
         if let Some(kind) = key.resource.ours() {
-            self.read(kind, &key, &object);
+            self.positions.read(&mut self.world, kind, &key, object.body());
         }
         if is_read_once(&object) {
             object.forget_text();
         }
         self.objects.insert(key, object);
-    }
-
-    /// Reads one of ours into the world.
-    fn read(&mut self, kind: Kind, key: &Key, object: &Object) {
-        let body = object.body();
-        let reads = match kind {
-            Kind::Cluster => place(&mut self.world.clusters, &mut self.positions, key, body),
-            Kind::Topic => place(&mut self.world.topics, &mut self.positions, key, body),
-            Kind::RetentionPolicy => place(&mut self.world.policies, &mut self.positions, key, body),
-            Kind::Pipeline => place(&mut self.world.pipelines, &mut self.positions, key, body),
-        };
-        self.arrange(kind, key);
-        let name = (kind, key.object());
-        match reads {
-            Ok(()) => drop(self.world.unreadable.remove(&name)),
-            Err(error) => {
-                tracing::warn!("{key} cannot be read and is left alone: {error}");
-                self.displace(kind, key);
-                self.world.unreadable.insert(name);
-            }
-        }
-    }
-
-    /// Lists that the server keeps in the order of their writers, in one order, so that they can be compared.
-    fn arrange(&mut self, kind: Kind, key: &Key) {
-        let Some(position) = self.positions.get(key).copied() else { return };
-        let conditions = match kind {
-            Kind::Cluster => self.world.clusters[position].status.as_mut().map(|status| {
-                status.listeners.sort_by(|left, right| left.name.cmp(&right.name));
-                status.brokers.sort_by_key(|broker| broker.id);
-                &mut status.conditions
-            }),
-            Kind::Topic => self.world.topics[position].status.as_mut().map(|status| &mut status.conditions),
-            Kind::RetentionPolicy => self.world.policies[position].status.as_mut().map(|status| &mut status.conditions),
-            Kind::Pipeline => self.world.pipelines[position].status.as_mut().map(|status| &mut status.conditions),
-        };
-        if let Some(conditions) = conditions {
-            conditions::arrange(conditions);
-        }
-    }
-
-    fn displace(&mut self, kind: Kind, key: &Key) {
-        let Some(position) = self.positions.remove(key) else { return };
-        let moved = match kind {
-            Kind::Cluster => take_out(&mut self.world.clusters, position, kind),
-            Kind::Topic => take_out(&mut self.world.topics, position, kind),
-            Kind::RetentionPolicy => take_out(&mut self.world.policies, position, kind),
-            Kind::Pipeline => take_out(&mut self.world.pipelines, position, kind),
-        };
-        if let Some(moved) = moved {
-            self.positions.insert(moved, position);
-        }
     }
 
     fn unlink(&mut self, key: &Key) {
@@ -273,8 +222,7 @@ impl Cache {
             _ => {}
         }
         if let Some(kind) = key.resource.ours() {
-            self.displace(kind, key);
-            self.world.unreadable.remove(&(kind, key.object()));
+            self.positions.forget(&mut self.world, kind, key);
         }
     }
 
@@ -282,36 +230,6 @@ impl Cache {
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<&Object> {
         self.objects.get(key)
-    }
-
-    /// Where an object of ours is in the world.
-    #[must_use]
-    pub fn position(&self, key: &Key) -> Option<usize> {
-        self.positions.get(key).copied()
-    }
-
-    /// Whether the object says already what is reported of it.
-    #[must_use]
-    pub fn says(&self, key: &Key, status: &Status) -> bool {
-        let Some(position) = self.position(key) else { return false };
-        match status {
-            Status::Cluster(status) => self.world.clusters[position].status.as_ref() == Some(status),
-            Status::Topic(status) => self.world.topics[position].status.as_ref() == Some(status),
-            Status::RetentionPolicy(status) => self.world.policies[position].status.as_ref() == Some(status),
-            Status::Pipeline(status) => self.world.pipelines[position].status.as_ref() == Some(status),
-        }
-    }
-
-    /// What an object of ours says of itself.
-    #[must_use]
-    pub fn status(&self, key: &Key) -> Option<Status> {
-        let position = self.position(key)?;
-        Some(match key.resource.ours()? {
-            Kind::Cluster => Status::Cluster(self.world.clusters[position].status.clone().unwrap_or_default()),
-            Kind::Topic => Status::Topic(self.world.topics[position].status.clone().unwrap_or_default()),
-            Kind::RetentionPolicy => Status::RetentionPolicy(self.world.policies[position].status.clone().unwrap_or_default()),
-            Kind::Pipeline => Status::Pipeline(self.world.pipelines[position].status.clone().unwrap_or_default()),
-        })
     }
 
     /// Every object that another one controls.
@@ -383,29 +301,6 @@ fn observes(stream: &Stream, object: &Object) -> bool {
 
 fn is_managed(object: &Object) -> bool {
     object.labels.get(crate::object::MANAGED_BY.0).is_some_and(|value| value == crate::object::MANAGED_BY.1)
-}
-
-fn place<K: DeserializeOwned>(
-    list: &mut Vec<K>,
-    positions: &mut HashMap<Key, usize>,
-    key: &Key,
-    body: Value,
-) -> Result<(), serde_json::Error> {
-    let object: K = serde_json::from_value(body)?;
-    match positions.get(key) {
-        Some(position) => list[*position] = object,
-        None => {
-            positions.insert(key.clone(), list.len());
-            list.push(object);
-        }
-    }
-    Ok(())
-}
-
-/// Takes one out, the last takes its place; gives the key of the one that moved.
-fn take_out<K: kube::ResourceExt>(list: &mut Vec<K>, position: usize, kind: Kind) -> Option<Key> {
-    list.swap_remove(position);
-    list.get(position).map(|moved| Key::new(Resource::of_kind(kind), moved.namespace().unwrap_or_default(), moved.name_any()))
 }
 
 #[cfg(test)]
