@@ -128,20 +128,21 @@ async fn plan_all(
 
 impl Planner for Plans {
     fn plan(&self, text: &str, catalog: &Catalog) -> Outcome {
-        let question = Question::new(text, catalog);
         let missing = || PlanError { line: 1, column: 1, message: "the query is not planned yet".into(), hint: None };
-        lock(&self.known).plans.get(&question.fingerprint()).map_or_else(|| Err(missing()), |plan| plan.outcome.clone())
+        self.ask(text, catalog).unwrap_or_else(|| Err(missing()))
     }
 
-    fn is_ready(&self, text: &str, catalog: &Catalog) -> bool {
+    fn ask(&self, text: &str, catalog: &Catalog) -> Option<Outcome> {
         let question = Question::new(text, catalog);
         let fingerprint = question.fingerprint();
         let mut known = lock(&self.known);
         known.asked.insert(fingerprint);
         let plan = known.plans.get(&fingerprint);
-        let is_known = plan.is_some();
-        if plan.is_some_and(|plan| plan.again_at.is_none_or(|at| Instant::now() < at)) {
-            return true;
+        let is_to_stay = plan.is_some_and(|plan| plan.again_at.is_none_or(|at| Instant::now() < at));
+        // One that failed is given until there is another: what it says is the best that is known.
+        let outcome = plan.map(|plan| plan.outcome.clone());
+        if is_to_stay {
+            return outcome;
         }
         if known.plans.len() >= PLANS_MAX {
             let asked = std::mem::take(&mut known.asked);
@@ -151,6 +152,6 @@ impl Planner for Plans {
             // The children end only with this.
             let _ = self.questions.send((fingerprint, question));
         }
-        is_known
+        outcome
     }
 }

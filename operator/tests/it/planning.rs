@@ -16,10 +16,12 @@ fn shell(script: &str) -> Command {
 async fn plan(plans: &Plans, text: &str) -> Result<Planned, PlanError> {
     let catalog = Catalog::default();
     let news = plans.news();
-    while !plans.is_ready(text, &catalog) {
+    loop {
+        if let Some(outcome) = plans.ask(text, &catalog) {
+            return outcome;
+        }
         news.notified().await;
     }
-    plans.plan(text, &catalog)
 }
 
 const GOOD: &str =

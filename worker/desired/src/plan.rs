@@ -35,11 +35,10 @@ pub trait Planner {
     /// Where the text is wrong, or cannot be streamed yet, and what to write instead.
     fn plan(&self, text: &str, catalog: &Catalog) -> Result<Planned, PlanError>;
 
-    /// Whether [`Planner::plan`] may be asked for this now. One that plans elsewhere says no, begins, and is asked again; until then nothing
-    /// is decided about the Pipeline and nothing is said of it.
-    fn is_ready(&self, text: &str, catalog: &Catalog) -> bool {
-        let _ = (text, catalog);
-        true
+    /// The same, of one that plans elsewhere: `None` begins it, and is asked again; until then nothing is decided about the Pipeline and nothing
+    /// is said of it.
+    fn ask(&self, text: &str, catalog: &Catalog) -> Option<Result<Planned, PlanError>> {
+        Some(self.plan(text, catalog))
     }
 }
 

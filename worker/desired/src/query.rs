@@ -55,10 +55,8 @@ pub(crate) fn text(world: &World, pipeline: &Pipeline) -> Result<Query, QueryPro
 /// Plans it. A name that is no table leads to [`QueryProblem::Table`], since its Topic may be declared later.
 pub(crate) fn plan(query: &Query, cluster: &ObjectRef, topics: &ResolvedTopics, planner: &dyn Planner) -> Result<Planned, QueryProblem> {
     let catalog = Catalog { tables: topics.tables_for(cluster, &query.text).into_iter().map(|(_, table)| table.clone()).collect() };
-    if !planner.is_ready(&query.text, &catalog) {
-        return Err(QueryProblem::Pending);
-    }
-    planner.plan(&query.text, &catalog).map_err(|error| {
+    let planned = planner.ask(&query.text, &catalog).ok_or(QueryProblem::Pending)?;
+    planned.map_err(|error| {
         let finding = |message: String, is_error: bool| Finding {
             config_map: query.config_map.clone(),
             path: query.path.clone(),

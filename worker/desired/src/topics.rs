@@ -49,7 +49,8 @@ pub(crate) struct ResolvedTopics<'a> {
 /// Decides about every Topic, the oldest first, so that the older of two wins a name.
 pub(crate) fn resolve<'a>(world: &'a World, clusters: &Clusters<'a>, policies: &Policies<'_>) -> ResolvedTopics<'a> {
     let mut by_age: Vec<&Topic> = world.topics.iter().collect();
-    by_age.sort_by_key(|topic| (topic.metadata.creation_timestamp.as_ref().map(|time| time.0), object_ref(&topic.metadata)));
+    // Names are made once each, not at every comparison.
+    by_age.sort_by_cached_key(|topic| (topic.metadata.creation_timestamp.as_ref().map(|time| time.0), object_ref(&topic.metadata)));
     let mut taken: BTreeMap<(ObjectRef, TopicName), ObjectRef> = BTreeMap::new();
     let mut topics: Vec<_> = by_age
         .into_iter()
