@@ -15,8 +15,9 @@ use crate::{
     write::{Lane, Write},
 };
 
-/// A status that says "being made" waits so long for brokers that are just being told.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// A status that says "being made" waits so long for brokers that are just being told: ten thousand Topics take them some seconds, and each would
+/// be written twice.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Shell {
     /// Sees what is, decides, begins.

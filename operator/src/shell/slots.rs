@@ -8,8 +8,10 @@ use crate::write::Lane;
 
 /// Requests to the API server at once, of either sort.
 const REQUESTS: usize = 16;
-/// Works begun and not ended, of either sort: the rest is decided anew by then.
-const WORKS_MAX: usize = 512;
+/// Works begun and not ended: the rest is decided anew by then. Of what is said so many that they last until the next look, where a look at ten
+/// thousand objects takes its time.
+const MADE_MAX: usize = 512;
+const SAID_MAX: usize = 2048;
 
 /// The places of both sorts.
 pub(super) struct Slots {
@@ -20,12 +22,13 @@ pub(super) struct Slots {
 struct Pool {
     requests: Arc<Semaphore>,
     works: usize,
+    most: usize,
 }
 
 impl Default for Slots {
     fn default() -> Self {
-        let pool = || Pool { requests: Arc::new(Semaphore::new(REQUESTS)), works: 0 };
-        Self { made: pool(), said: pool() }
+        let pool = |most: usize| Pool { requests: Arc::new(Semaphore::new(REQUESTS)), works: 0, most };
+        Self { made: pool(MADE_MAX), said: pool(SAID_MAX) }
     }
 }
 
@@ -40,7 +43,7 @@ impl Slots {
     /// A place for one more work, and where each of its requests takes its turn; `None` where there are enough under way.
     pub(super) fn take(&mut self, lane: Lane) -> Option<Arc<Semaphore>> {
         let pool = self.of(lane);
-        (pool.works < WORKS_MAX).then(|| {
+        (pool.works < pool.most).then(|| {
             pool.works += 1;
             pool.requests.clone()
         })
