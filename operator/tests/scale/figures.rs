@@ -79,7 +79,8 @@ impl Running {
     pub(crate) async fn writes(&self) -> anyhow::Result<Writes> {
         let mut writes = Writes::new();
         for line in self.text().await?.lines().filter(|line| line.starts_with("streamwright_operator_api_writes_total{")) {
-            let label = |name: &str| line.split_once(&format!("{name}=\"")).and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default();
+            let label =
+                |name: &str| line.split_once(&format!("{name}=\"")).and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default();
             let count: u64 = line.rsplit(' ').next().and_then(|count| count.parse().ok()).context("a counter counts")?;
             *writes.entry((label("verb").to_owned(), label("kind").to_owned())).or_default() += count;
         }

@@ -72,12 +72,26 @@ impl Sight {
         self.until("the new retention on every Topic", patience, |seen| seen.objects.values().filter(says).count() >= topics).await
     }
 
+    fn progress(&self) -> String {
+        let mut counts = BTreeMap::<Kind, (usize, usize)>::new();
+        for ((kind, _), look) in &self.seen.borrow().objects {
+            let count = counts.entry(*kind).or_default();
+            *count = (count.0 + usize::from(look.is_current), count.1 + 1);
+        }
+        counts.iter().map(|(kind, (current, all))| format!("{kind} {current} of {all}")).collect::<Vec<_>>().join(", ")
+    }
+
     async fn until(&mut self, what: &str, patience: Duration, is_so: impl Fn(&Seen) -> bool) -> anyhow::Result<Duration> {
         let started = Instant::now();
         let done = tokio::time::timeout(patience, async {
             // Looked at once a tenth of a second: looking takes as long as there are objects.
+            let mut said = started;
             while !is_so(&self.seen.borrow_and_update()) {
                 tokio::time::sleep(Duration::from_millis(100)).await;
+                if said.elapsed() > Duration::from_secs(5) {
+                    said = Instant::now();
+                    println!("  {:>4} s: {}", started.elapsed().as_secs(), self.progress());
+                }
                 self.seen.changed().await?;
             }
             anyhow::Ok(())

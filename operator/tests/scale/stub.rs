@@ -1,20 +1,26 @@
 //! Workers that do as they are told at once and have no data: one broker, and a pod for every Pipeline that is recorded to run. Each speaks the
-//! `control` contract on a port of its own, by TLS, as pods do.
+//! `control` contract on a port of its own, by TLS, as pods do. And the kubelet that calls every pod ready.
 
 use anyhow::Context;
 use control::{
-    Actual, ActualBroker, ActualPipeline, ActualTopic, Desired, DesiredBroker, Life, ObjectRef, ObjectStoreUse, Phase, Release, StoreHealth,
+    Actual, ActualBroker, ActualPipeline, ActualTopic, Desired, DesiredBroker, Life, ObjectRef, ObjectStoreUse, Phase, Release,
+    StoreHealth,
     grpc::{PushError, ServerTls, Worker, serve},
 };
 use crds::Kind;
 use desired::AppliedPipeline;
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
     Api, Client,
+    api::{Patch, PatchParams},
     runtime::{WatchStreamExt, watcher},
 };
-use operator::certificates::{Authority, Identity, Place, Usage, leaf};
+use operator::{
+    certificates::{Authority, Identity, Place, Usage, leaf},
+    object::MANAGED_BY,
+};
+use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -61,6 +67,7 @@ impl Stubs {
     pub(crate) async fn work(mut self, client: Client, tls: ServerTls) -> anyhow::Result<()> {
         let mut workers = JoinSet::new();
         workers.spawn(serve(self.broker, tls.clone(), Arc::new(Broker::new())));
+        workers.spawn(call_ready(Api::namespaced(client.clone(), &self.cluster.namespace)));
         let records = watcher::Config::default().labels("streamwright.dev/record");
         let watch = watcher(Api::<ConfigMap>::namespaced(client, &self.cluster.namespace), records).default_backoff();
         let mut applied = std::pin::pin!(watch.applied_objects());
@@ -68,11 +75,28 @@ impl Stubs {
             let text = record?.data.and_then(|mut data| data.remove("record.json")).context("a record has its file")?;
             let recorded: AppliedPipeline = serde_json::from_str(&text)?;
             if let Some(listener) = self.listeners.remove(&recorded.desired.pipeline) {
-                workers.spawn(serve(listener, tls.clone(), Arc::new(Pod::new(&recorded))));
+                workers.spawn(serve(listener, tls.clone(), Arc::new(Runner::new(&recorded))));
             }
         }
         anyhow::bail!("the watch of records ended")
     }
+}
+
+/// Calls every pod ready, once.
+async fn call_ready(pods: Api<Pod>) {
+    let body = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}, {"type": "PodScheduled", "status": "True"}]}});
+    let watch = watcher(pods.clone(), watcher::Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1))).default_backoff();
+    let news = watch.applied_objects().filter_map(async |pod| pod.ok().filter(|pod| phase(pod) == "Pending"));
+    let call = |pod: Pod| {
+        let (pods, body, name) = (pods.clone(), body.clone(), pod.metadata.name.unwrap_or_default());
+        // One that is gone meanwhile needs nothing.
+        async move { drop(pods.patch_status(&name, &PatchParams::default(), &Patch::Strategic(body)).await) }
+    };
+    news.for_each_concurrent(8, call).await;
+}
+
+fn phase(pod: &Pod) -> &str {
+    pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()
 }
 
 /// A certificate for every stub, in a folder.
@@ -146,9 +170,9 @@ impl Worker for Broker {
     }
 }
 
-struct Pod(Mutex<ActualPipeline>);
+struct Runner(Mutex<ActualPipeline>);
 
-impl Pod {
+impl Runner {
     fn new(recorded: &AppliedPipeline) -> Self {
         Self(Mutex::new(follow(&recorded.desired)))
     }
@@ -163,7 +187,7 @@ fn follow(desired: &control::DesiredPipeline) -> ActualPipeline {
     ActualPipeline { generation: desired.generation, ready_replicas: 1, ..ActualPipeline::new(desired, phase) }
 }
 
-impl Worker for Pod {
+impl Worker for Runner {
     async fn push(&self, desired: Desired) -> Result<(), PushError> {
         let Desired::Pipeline(desired) = desired else { return Err(PushError::NotOurs("this is a pipeline's pod".into())) };
         *self.0.lock().expect("nobody panics with it") = follow(&desired);

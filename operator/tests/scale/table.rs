@@ -40,9 +40,7 @@ impl Results {
         }
         println!("\n{} Topics, {} Pipelines", self.topics, self.pipelines);
         let row = |label: &str, value: String| println!("{label:<46}{value:>24}");
-        let beside = |time: Duration, writes: u64| {
-            format!("{:.1} s ({:.1} s)", time.as_secs_f64(), writes as f64 / self.ceiling.max(1.0))
-        };
+        let beside = |time: Duration, writes: u64| format!("{:.1} s ({:.1} s)", time.as_secs_f64(), writes as f64 / self.ceiling.max(1.0));
         let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
         row("the API server's own rate, status writes/s", format!("{:.0}", self.ceiling));
         row("start to every object Current", beside(self.converged, sum(&self.converged_writes)));
@@ -50,8 +48,14 @@ impl Results {
         row("start to the last write", beside(self.settled, sum(&self.settled_writes)));
         row("  writes, processor seconds", format!("{}, {:.1}", sum(&self.settled_writes), self.settled_cpu));
         row("most memory", mib(self.peak_bytes));
-        row("at rest: writes, memory, processor", format!("{}, {}, {:.1} %", self.rest_writes, mib(self.rest_bytes), self.rest_cpu_share * 100.0));
-        row("restart to all known: time, writes, memory", format!("{:.1} s, {}, {}", self.restarted.as_secs_f64(), self.restart_writes, mib(self.restart_peak_bytes)));
+        row(
+            "at rest: writes, memory, processor",
+            format!("{}, {}, {:.1} %", self.rest_writes, mib(self.rest_bytes), self.rest_cpu_share * 100.0),
+        );
+        row(
+            "restart to all known: time, writes, memory",
+            format!("{:.1} s, {}, {}", self.restarted.as_secs_f64(), self.restart_writes, mib(self.restart_peak_bytes)),
+        );
         row("an edited policy in force on every Topic", beside(self.edited, self.edit_writes));
         row("  writes, processor seconds", format!("{}, {:.1}", self.edit_writes, self.edit_cpu));
         row("looks, and the mean of one since the restart", format!("{}, {:.0} ms", self.looks.count, self.looks.mean_ms));
