@@ -50,6 +50,8 @@ struct State {
 #[derive(Clone)]
 pub struct Connections {
     certificates: PathBuf,
+    /// One for all: each has a memory of sessions, of some 20 kB, and certificates of its own.
+    tls: Arc<Mutex<Option<ClientTls>>>,
     state: Arc<Mutex<State>>,
     news: Arc<Notify>,
 }
@@ -58,7 +60,7 @@ impl Connections {
     /// `certificates` is a folder with `ca.crt`, `tls.crt` and `tls.key`, which may come later than this.
     #[must_use]
     pub fn new(certificates: PathBuf) -> Self {
-        Self { certificates, state: Arc::default(), news: Arc::default() }
+        Self { certificates, tls: Arc::default(), state: Arc::default(), news: Arc::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -96,8 +98,18 @@ impl Connections {
         }
     }
 
-    async fn connect(&self, address: &Address) -> Result<Client, String> {
+    /// The certificates, which are there some time after the start, and are read again by themselves when they change.
+    fn tls(&self) -> Result<ClientTls, String> {
+        let mut known = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tls) = &*known {
+            return Ok(tls.clone());
+        }
         let tls = ClientTls::open(&self.certificates).map_err(|error| error.to_string())?;
+        Ok(known.insert(tls).clone())
+    }
+
+    async fn connect(&self, address: &Address) -> Result<Client, String> {
+        let tls = self.tls()?;
         Client::connect(&address.address, &address.server_name, &tls).await.map_err(|error| error.to_string())
     }
 
