@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Objects a page of a list.
-const PAGE: u32 = 500;
+const PAGE: u32 = 250;
 
 /// Every watch that is needed for these namespaces; none: for all, and for what has no namespace.
 #[must_use]
@@ -46,7 +46,7 @@ pub fn streams(namespaces: &[String]) -> Vec<Stream> {
 #[must_use]
 pub fn watch(client: &Client, streams: &[Stream]) -> (JoinSet<()>, mpsc::Receiver<(Stream, Seen)>) {
     let client = &bounded(client.clone());
-    let (sender, receiver) = mpsc::channel(1024);
+    let (sender, receiver) = mpsc::channel(256);
     let mut tasks = JoinSet::new();
     for stream in streams {
         tasks.spawn(follow(client.clone(), stream.clone(), sender.clone()));
@@ -83,7 +83,7 @@ async fn follow(client: Client, stream: Stream, sender: mpsc::Sender<(Stream, Se
             .map_ok(|event| seen(event, whole))
             .boxed()
     } else {
-        watcher(api::<DynamicObject>(client, &stream), config).default_backoff().map_ok(|event| seen(event, |object| object)).boxed()
+        watcher(api::<DynamicObject>(client, &stream), config).default_backoff().map_ok(|event| seen(event, without_managers)).boxed()
     };
     let mut trouble = String::new();
     while let Some(event) = events.next().await {
@@ -126,6 +126,12 @@ fn refusal(error: &watcher::Error) -> Option<&str> {
 fn refused(stream: &Stream, why: &str) -> String {
     let place = if stream.namespace.is_empty() { "all namespaces".to_owned() } else { format!("namespace {}", stream.namespace) };
     format!("{} of {place} cannot be watched, and nothing is reconciled until they can: {why}", stream.resource.plural())
+}
+
+/// Who wrote which field is more than half of an object, and nobody asks: it goes before anything waits with it.
+fn without_managers(mut object: DynamicObject) -> DynamicObject {
+    object.metadata.managed_fields = None;
+    object
 }
 
 /// An object of which only the metadata is known.

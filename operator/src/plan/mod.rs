@@ -48,6 +48,10 @@ pub struct Context<'a> {
     pub may_write_figures: &'a dyn Fn(&Key) -> bool,
     /// Whether a report is better said a little later: what it waits for is under way.
     pub may_wait: &'a dyn Fn(&Report) -> bool,
+    /// Whether a status may be begun now: none of the object is under way, nor backs off.
+    pub may_begin: &'a dyn Fn(&Key) -> bool,
+    /// How many statuses can be begun now.
+    pub room: usize,
 }
 
 /// What is to be done.
@@ -55,6 +59,8 @@ pub struct Context<'a> {
 pub struct Plan {
     /// Writes, by object and lane.
     pub works: Vec<Work>,
+    /// Topics whose status is to be written when there is room: what is to be written is not put together before, since they are many.
+    pub postponed: Vec<Key>,
     /// Desired states that brokers do not follow yet.
     pub brokers: Vec<(ObjectRef, DesiredBroker)>,
     /// Desired states that pipelines do not follow yet.
@@ -65,14 +71,14 @@ impl Plan {
     /// Whether nothing is left to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.works.is_empty() && self.brokers.is_empty() && self.pipelines.is_empty()
+        self.works.is_empty() && self.postponed.is_empty() && self.brokers.is_empty() && self.pipelines.is_empty()
     }
 }
 
 /// Plans.
 #[must_use]
 pub fn plan(context: &Context<'_>) -> Plan {
-    let mut plan = Plan { brokers: brokers(context), pipelines: pipelines(context), works: Vec::new() };
+    let mut plan = Plan { brokers: brokers(context), pipelines: pipelines(context), ..Plan::default() };
     let world = &context.cache.world;
     for cluster in &world.clusters {
         let name = reference(&cluster.metadata);
@@ -105,12 +111,20 @@ pub fn plan(context: &Context<'_>) -> Plan {
         .filter(|topic| topic.spec.deletion_policy == TopicDeletionPolicy::Delete && topic.spec.management_policy == ManagementPolicy::Full)
         .map(|topic| reference(&topic.metadata))
         .collect();
+    let mut room = context.room;
     for report in &context.resolved.reports {
         let key = Key::ours(report.kind, &report.object);
         let Some(object) = context.cache.get(&key) else { continue };
         plan.works.extend(finalizer(object, report, deleting.contains(&report.object)));
         let is_over = object.is_deleted && report.is_gone;
         if !is_over && !context.cache.says(&key, &report.status) && !(context.may_wait)(report) {
+            if report.kind == Kind::Topic {
+                if room == 0 || !(context.may_begin)(&key) {
+                    plan.postponed.push(key);
+                    continue;
+                }
+                room -= 1;
+            }
             let present = context.cache.status(&key).unwrap_or_else(|| report.status.clone());
             plan.works.extend(status::works(&key, &object.uid, &present, report, (context.may_write_figures)(&key)));
         }

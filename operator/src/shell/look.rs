@@ -53,7 +53,8 @@ impl Shell {
         self.note_telling();
         let now = Instant::now();
         self.figures.meet(resolved.reports.iter().map(|report| Key::ours(report.kind, &report.object)), now);
-        let (figures, queries) = (&self.figures, &self.queries);
+        let room = self.slots.room(Lane::Status);
+        let (figures, queries, attempts) = (&self.figures, &self.queries, &self.attempts);
         let mut plan = plan::plan(&Context {
             cache: &self.cache,
             builder: &*self.parts.builder,
@@ -62,9 +63,14 @@ impl Shell {
             records: self.records.all(),
             may_write_figures: &|key| figures.may(key, now),
             may_wait: &|report| queries.is_under_way(report),
+            may_begin: &|key| attempts.may(key, Lane::Status, now),
+            room,
         });
         plan.works.splice(0..0, vouched);
         let mut wanted: HashSet<(Key, Lane)> = plan.works.iter().map(|work| (work.about.clone(), work.lane)).collect();
+        // A Topic's status and figures are planned together.
+        let postponed = plan.postponed.iter().flat_map(|key| [Lane::Status, Lane::Telemetry].map(|lane| (key.clone(), lane)));
+        wanted.extend(postponed);
         wanted.extend(plan.brokers.iter().map(|(cluster, _)| (Key::ours(Kind::Cluster, cluster), Lane::Push)));
         wanted.extend(plan.pipelines.iter().map(|(pipeline, _)| (Key::ours(Kind::Pipeline, pipeline), Lane::Push)));
         for (cluster, desired) in plan.brokers {
@@ -81,7 +87,7 @@ impl Shell {
         let early: HashSet<Key> = under_way.map(|report| Key::ours(report.kind, &report.object)).collect();
         // Pipelines' objects wait for their first status, Topics' for nothing: those come last, since they are many.
         plan.works.sort_by_key(|work| (work.lane == Lane::Telemetry, work.lane == Lane::Status && work.about.resource == Resource::Topic));
-        let mut waiting = 0_i64;
+        let mut waiting = i64::try_from(plan.postponed.len()).unwrap_or(i64::MAX);
         for work in plan.works {
             let is_early = work.lane == Lane::Status && early.contains(&work.about);
             waiting += i64::from(is_early || !self.begin(work));

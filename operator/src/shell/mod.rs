@@ -1,7 +1,7 @@
 //! The loop: sees, decides, begins what is to be done, and hears how it ended. It waits for no single object.
 //!
 //! One task owns everything that was seen and decided; watches, writes, pushes and fetches are tasks of their own that tell it. A look takes
-//! the whole world, so looks are spaced by what they cost: a fifth of the time at most.
+//! the whole world, so looks are spaced by what they cost: a fifth of the time, and a second apart at most.
 
 mod build;
 mod figures;
@@ -44,6 +44,8 @@ use vouching::{FetchedAuthority, Vouching};
 
 /// Between two looks, at least.
 const SPACING: Duration = Duration::from_millis(50);
+/// Between two looks, at most, where there is something to look at: what is begun must last until then.
+const SPACING_LONGEST: Duration = Duration::from_secs(1);
 /// A look that is asked for by nobody.
 const TICK: Duration = Duration::from_secs(10);
 /// After the first look, so long it waits for workers that Kubernetes calls ready: what they say is what status says. From when it can be known
@@ -150,7 +152,7 @@ pub async fn run(parts: Parts) {
         if is_due && Instant::now() >= next_look && shell.cache.is_whole() {
             let started = Instant::now();
             shell.look();
-            next_look = Instant::now() + SPACING.max(started.elapsed() * 4);
+            next_look = Instant::now() + SPACING.max((started.elapsed() * 4).min(SPACING_LONGEST));
             is_due = false;
         }
     }

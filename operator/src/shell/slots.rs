@@ -10,7 +10,7 @@ use crate::write::Lane;
 const REQUESTS: usize = 16;
 /// Works begun and not ended: the rest is decided anew by then. Of what is said so many that they last until the next look, where a look at ten
 /// thousand objects takes its time.
-const MADE_MAX: usize = 512;
+const MADE_MAX: usize = 1024;
 const SAID_MAX: usize = 2048;
 
 /// The places of both sorts.
@@ -47,6 +47,12 @@ impl Slots {
             pool.works += 1;
             pool.requests.clone()
         })
+    }
+
+    /// How many more of a sort may be begun.
+    pub(super) fn room(&mut self, lane: Lane) -> usize {
+        let pool = self.of(lane);
+        pool.most.saturating_sub(pool.works)
     }
 
     /// A work ended.
