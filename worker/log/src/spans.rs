@@ -23,6 +23,23 @@ pub(crate) type FileMap = BTreeMap<u32, Arc<dyn DiskFile>>;
 
 /// The bytes of each of `entries`, which are in the order of the WAL.
 pub(crate) fn read(files: &FileMap, entries: &[IndexEntry]) -> Result<Vec<Bytes>, SpanError> {
+    read_by(files, entries, |file, position, length| {
+        let mut bytes = vec![0; length];
+        file.read_exact_at(position, &mut bytes)?;
+        Ok(bytes.into())
+    })
+}
+
+/// The same of what nobody will want again soon.
+pub(crate) fn read_once(files: &FileMap, entries: &[IndexEntry]) -> Result<Vec<Bytes>, SpanError> {
+    read_by(files, entries, |file, position, length| file.read_once(position, length))
+}
+
+fn read_by(
+    files: &FileMap,
+    entries: &[IndexEntry],
+    read: impl Fn(&dyn DiskFile, u64, usize) -> io::Result<Bytes>,
+) -> Result<Vec<Bytes>, SpanError> {
     let mut batches = Vec::with_capacity(entries.len());
     let mut rest = entries;
     while let Some(first) = rest.first() {
@@ -30,10 +47,8 @@ pub(crate) fn read(files: &FileMap, entries: &[IndexEntry]) -> Result<Vec<Bytes>
         let (now, later) = rest.split_at(count);
         let last = now.last().expect("a span has a batch");
         let length = (last.location.position - first.location.position + last.length) as usize;
-        let mut bytes = vec![0; length];
         let file = files.get(&first.location.file).ok_or_else(|| SpanError::Disk(io::ErrorKind::NotFound.into()))?;
-        file.read_exact_at(u64::from(first.location.position), &mut bytes).map_err(SpanError::Disk)?;
-        let bytes = Bytes::from(bytes);
+        let bytes = read(&**file, u64::from(first.location.position), length).map_err(SpanError::Disk)?;
         // Slices keep the whole read in memory: where most of it belongs to others, copies do not.
         let wanted: usize = now.iter().map(|entry| entry.length as usize).sum();
         let is_sparse = wanted < length / 2;

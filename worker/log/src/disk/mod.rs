@@ -9,6 +9,8 @@ mod simulated;
 
 use std::{io, sync::Arc};
 
+use bytes::Bytes;
+
 pub use real::RealDisk;
 pub use simulated::{Damage, SimulatedDisk};
 
@@ -80,6 +82,16 @@ pub trait DiskFile: Send + Sync + 'static {
     /// # Errors
     /// Where the file is shorter or cannot be read.
     fn read_exact_at(&self, position: u64, bytes: &mut [u8]) -> io::Result<()>;
+
+    /// The `length` bytes from `position`, which nobody will want again soon: they leave nothing behind in the page cache.
+    ///
+    /// # Errors
+    /// As [`DiskFile::read_exact_at`].
+    fn read_once(&self, position: u64, length: usize) -> io::Result<Bytes> {
+        let mut bytes = vec![0; length];
+        self.read_exact_at(position, &mut bytes)?;
+        Ok(bytes.into())
+    }
 
     /// Length in bytes.
     ///

@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use rustix::fs::{FlockOperation, OFlags};
 
 use super::{BLOCK_BYTES, Disk, DiskFile, probe};
@@ -67,7 +68,9 @@ impl RealDisk {
     fn file(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let path = self.path(name);
         let reader = OpenOptions::new().read(true).open(&path)?;
-        Ok(Arc::new(RealFile { writer: open_writer(&path, self.is_direct)?, reader, is_direct: self.is_direct }))
+        let direct = self.is_direct.then(|| OpenOptions::new().read(true).custom_flags(OFlags::DIRECT.bits().cast_signed()).open(&path));
+        let direct_reader = direct.transpose()?;
+        Ok(Arc::new(RealFile { writer: open_writer(&path, self.is_direct)?, reader, direct_reader }))
     }
 
     fn make(&self, name: &str, bytes: u64) -> io::Result<()> {
@@ -213,18 +216,32 @@ impl Disk for RealDisk {
 struct RealFile {
     writer: File,
     reader: File,
-    is_direct: bool,
+    /// Past the page cache, where that is written past it too.
+    direct_reader: Option<File>,
 }
 
 impl DiskFile for RealFile {
     fn write_durable(&self, position: u64, bytes: &[u8]) -> io::Result<()> {
         assert!(position.is_multiple_of(BLOCK_BYTES as u64) && bytes.len().is_multiple_of(BLOCK_BYTES), "writes are whole blocks");
         self.writer.write_all_at(bytes, position)?;
-        if self.is_direct { Ok(()) } else { self.writer.sync_data() }
+        if self.direct_reader.is_some() { Ok(()) } else { self.writer.sync_data() }
     }
 
     fn read_exact_at(&self, position: u64, bytes: &mut [u8]) -> io::Result<()> {
         self.reader.read_exact_at(bytes, position)
+    }
+
+    fn read_once(&self, position: u64, length: usize) -> io::Result<Bytes> {
+        let Some(reader) = &self.direct_reader else {
+            let mut bytes = vec![0; length];
+            self.read_exact_at(position, &mut bytes)?;
+            return Ok(bytes.into());
+        };
+        let before = usize::try_from(position % BLOCK_BYTES as u64).expect("less than a block");
+        let mut bytes = aligned::buffer(aligned::round_up(before + length));
+        bytes.resize(aligned::round_up(before + length), 0);
+        reader.read_exact_at(&mut bytes, position - before as u64)?;
+        Ok(bytes.freeze().slice(before..before + length))
     }
 
     fn length(&self) -> io::Result<u64> {

@@ -136,6 +136,11 @@ impl Engine {
         Some(Chore::Prepare { number, recycled: None, bytes: self.config.wal_file_bytes })
     }
 
+    /// Whether the volume had no room when it was last asked for some.
+    pub(crate) fn is_short_of_room(&self) -> bool {
+        self.upkeep.full_at.is_some()
+    }
+
     /// Batches that the index of the WAL lists.
     pub(crate) fn index_entries(&self) -> u64 {
         self.partitions.values().map(|partition| partition.index.len() as u64).sum()

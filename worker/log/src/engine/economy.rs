@@ -138,6 +138,24 @@ fn one_busy_topic_costs_a_put_a_segment_and_few_manifests() {
 }
 
 #[test]
+fn a_load_that_never_pauses_costs_no_put_for_every_little_that_came_meanwhile() {
+    let mut broker = Broker::new(6);
+    broker.pass(INTERVAL);
+    let before = broker.store.requests();
+    // 4 MiB a second for a minute.
+    for step in 0..600 {
+        for partition in 0..4 {
+            broker.append((step + partition) % 6, 100 << 10);
+        }
+        broker.pass(Duration::from_millis(100));
+    }
+    let (puts, bytes) = broker.cost_since(&before);
+    println!("a load that never pauses: {puts:.0} puts and {bytes:.3} bytes a byte of a GiB");
+    assert!(puts < 400.0, "{puts} puts");
+    assert!(bytes < 1.1, "{bytes} bytes a byte");
+}
+
+#[test]
 fn a_thousand_slow_partitions_cost_no_put_each_every_time() {
     let mut broker = Broker::new(1000);
     broker.pass(INTERVAL);

@@ -8,6 +8,7 @@ pub(crate) mod chores;
 #[cfg(test)]
 mod economy;
 pub(crate) mod names;
+mod pace;
 pub(crate) mod plan;
 mod queries;
 pub(crate) mod read;

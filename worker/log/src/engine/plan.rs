@@ -48,7 +48,7 @@ impl Engine {
     pub(super) fn poll_segment(&mut self, now: Now) -> Option<ShipTask> {
         let is_time = matches!(self.config.ship, Ship::Every(interval) if now.monotonic >= self.shipping.shipped_at + interval);
         let takes_current = is_time || self.shipping.is_all_wanted;
-        if !takes_current && !self.shipping.is_asked {
+        if !takes_current && !self.shipping.is_asked && !self.is_segment_full() {
             return None;
         }
         // Manifests may reach further than the log knew at a crash: what they hold is not shipped again.
@@ -70,10 +70,31 @@ impl Engine {
             self.shipping.shipped_at = now.monotonic;
             return None;
         }
+        // What came in since is for the next time: whoever went on until nothing is left would never be done while anybody produces.
+        self.shipping.reaches = (takes_current && last_file == Some(self.wal.files.current())).then_some(now.monotonic);
         let numbers = sections.iter().flat_map(|section| &section.entries).map(|entry| entry.location.file);
         let files = numbers.filter_map(|number| Some((number, self.wal.files.get(number)?))).collect();
         let covers = last_file.map_or(0, |last_file| self.covers(last_file));
         Some(ShipTask::Segment(ShipPlan { sections, files, covers, now: now.wall }))
+    }
+
+    /// Whether whole files hold as much as a segment takes, where shipping never stops: what is full leaves at once, so that it leaves as
+    /// evenly as it comes in.
+    fn is_segment_full(&mut self) -> bool {
+        let current = self.wal.files.current();
+        if self.config.ship == Ship::WhenAsked || self.shipping.looked_at_file == current {
+            return false;
+        }
+        let whole = |partition: &Partition| -> u64 {
+            partition.unshipped().take_while(|entry| entry.location.file < current).map(|entry| u64::from(entry.length)).sum()
+        };
+        let whole_partitions = self.partitions.values().filter(|partition| partition.aside_until.is_none());
+        let bytes: u64 = whole_partitions.map(whole).sum();
+        let is_full = bytes + self.config.wal_file_bytes / 2 >= self.config.segment_bytes_max;
+        if !is_full {
+            self.shipping.looked_at_file = current;
+        }
+        is_full
     }
 
     /// Whole files, the oldest first, up to the size of a segment but at least one.

@@ -7,12 +7,14 @@ use units::{Incarnation, Offset};
 use super::{
     Engine, Now, Request,
     names::{Mark, NamesTask, SEGMENTS_BETWEEN},
+    pace::{Need, Pace},
     plan::ShipPlan,
 };
 use crate::{
-    Ship, StoreState, TopicPartitionId,
+    Ship, StoreState, TopicPartitionId, VolumeHealth,
     manifest::{Manifest, ObjectId, SegmentRef},
     merge,
+    partition::Partition,
     shipper::{ShipError, Unnamed},
 };
 
@@ -49,6 +51,11 @@ pub(crate) struct Shipping {
     pub(super) is_all_wanted: bool,
     has_moved: bool,
     pub(super) shipped_at: Duration,
+    /// When the segment under way was planned, if it holds all that there was then.
+    pub(super) reaches: Option<Duration>,
+    pace: Pace,
+    /// The WAL's file that took groups when a full segment was looked for last.
+    pub(super) looked_at_file: u32,
     failures: u32,
     retry_at: Duration,
 }
@@ -159,6 +166,19 @@ pub(crate) enum ShipDone {
     },
 }
 
+impl ShipTask {
+    /// Bytes of batches that it moves, if that is what it does.
+    fn bytes(&self) -> Option<u64> {
+        match self {
+            Self::Segment(plan) => {
+                Some(plan.sections.iter().flat_map(|section| &section.entries).map(|entry| u64::from(entry.length)).sum())
+            }
+            Self::Merge(_, references) => Some(references.iter().map(|reference| reference.data_bytes).sum()),
+            _ => None,
+        }
+    }
+}
+
 impl Engine {
     /// The next thing to do at the store, if one is due; else when to ask again at the latest.
     pub(crate) fn poll_ship(&mut self, now: Now) -> Result<ShipTask, Duration> {
@@ -178,12 +198,35 @@ impl Engine {
         if let Some(id) = self.shipping.removed.first() {
             return Ok(ShipTask::Forget(*id));
         }
-        let task = match self.poll_segment(now) {
+        let need = self.need();
+        self.shipping.pace.see(self.counters.appended_bytes, now.monotonic);
+        let paced = self.shipping.pace.may_begin(need, now.monotonic);
+        let task = match paced.is_ok().then(|| self.poll_segment(now)).flatten() {
             Some(ShipTask::Segment(_)) if self.names_come_first() => Some(self.names_task()),
             task => task,
         };
-        let task = task.or_else(|| self.poll_names(now)).or_else(|| self.poll_trim()).or_else(|| self.poll_merge(now));
-        task.or_else(|| self.poll_cleanup(now)).ok_or_else(|| self.next_ship(now, idle))
+        let task = task.or_else(|| self.poll_names(now)).or_else(|| self.poll_trim());
+        let task = task.or_else(|| paced.is_ok().then(|| self.poll_merge(now)).flatten());
+        if let Some(bytes) = task.as_ref().and_then(ShipTask::bytes) {
+            self.shipping.pace.begin(bytes, need, now.monotonic);
+        }
+        let next = paced.err().map_or(idle, |at| at.clamp(now.monotonic, idle));
+        task.or_else(|| self.poll_cleanup(now)).ok_or_else(|| self.next_ship(now, idle).min(next))
+    }
+
+    /// How urgent it is that data leaves.
+    fn need(&self) -> Need {
+        if self.shipping.is_all_wanted || self.is_starved() || self.health == VolumeHealth::Full || self.is_short_of_room() {
+            return Need::AtOnce;
+        }
+        let share = |is: u64, target: u64, bound: u64| is.saturating_sub(target) as f64 / bound.saturating_sub(target).max(1) as f64;
+        let bytes = share(self.wal.files.bytes(), self.config.wal_target_bytes, self.config.wal_bytes_max);
+        let entries = share(self.index_entries(), self.config.wal_entries_max, 2 * self.config.wal_entries_max);
+        let backlog = match self.config.ship {
+            Ship::Every(interval) => Some((self.partitions.values().map(Partition::at_risk_bytes).sum(), interval)),
+            Ship::WhenAsked => None,
+        };
+        Need::Share { urgency: bytes.max(entries), backlog }
     }
 
     fn next_ship(&self, now: Now, idle: Duration) -> Duration {
@@ -223,6 +266,9 @@ impl Engine {
             }
             ShipDone::Manifests { manifests, unnamed, is_segment } => {
                 self.counters.segments += u64::from(is_segment);
+                if let Some(at) = self.shipping.reaches.take().filter(|_| is_segment) {
+                    self.shipping.shipped_at = at;
+                }
                 if is_segment && self.counters.segments.is_multiple_of(SEGMENTS_BETWEEN) {
                     self.names.note_start();
                 }
@@ -348,7 +394,7 @@ impl Engine {
 
     /// A partition that is not shipped since what the store has of it is damaged.
     pub(crate) fn first_aside(&self) -> Option<TopicPartitionId> {
-        let is_aside = |partition: &crate::partition::Partition| partition.aside_until.is_some_and(|until| until > Duration::ZERO);
+        let is_aside = |partition: &Partition| partition.aside_until.is_some_and(|until| until > Duration::ZERO);
         self.partitions.iter().find(|(_, partition)| is_aside(partition)).map(|(id, _)| *id)
     }
 
@@ -370,7 +416,7 @@ impl Engine {
 
     /// Manifests that name what lies below a log start, and those that retention needs and nobody has read.
     fn poll_trim(&self) -> Option<ShipTask> {
-        let is_whole = |(_, partition): &(&TopicPartitionId, &crate::partition::Partition)| partition.aside_until.is_none();
+        let is_whole = |(_, partition): &(&TopicPartitionId, &Partition)| partition.aside_until.is_none();
         self.partitions.iter().filter(is_whole).find_map(|(id, partition)| match &partition.manifest {
             Some(manifest) => {
                 let is_behind = manifest.segments.first().is_some_and(|segment| segment.end <= partition.log_start);

@@ -22,7 +22,7 @@ pub(super) fn inputs(plan: &ShipPlan) -> Result<Vec<SectionInput>, ShipError> {
     }
     missing.sort_unstable_by_key(|(entry, ..)| entry.location);
     let entries: Vec<_> = missing.iter().map(|(entry, ..)| *entry).collect();
-    let read = spans::read(&plan.files, &entries).map_err(|error| local_error(plan, error))?;
+    let read = spans::read_once(&plan.files, &entries).map_err(|error| local_error(plan, error))?;
     for ((_, section, index), bytes) in missing.into_iter().zip(read) {
         found[section][index] = Some(bytes);
     }
