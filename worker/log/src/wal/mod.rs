@@ -3,6 +3,7 @@
 //! This is the deciding half. It places groups, says what to write and when, and learns what was written; it touches no
 //! disk and no clock.
 
+mod arena;
 pub(crate) mod eras;
 pub(crate) mod files;
 pub(crate) mod group;
@@ -20,6 +21,7 @@ use crate::{
     partition::index::{IndexEntry, Location},
     rules::Rules,
 };
+use arena::Arenas;
 use eras::{Era, Eras};
 use files::Files;
 pub(crate) use group::{Acked, FlushJob};
@@ -44,6 +46,7 @@ pub(crate) struct Wal<E> {
     /// Where the next group goes in the current file.
     position: u32,
     arena: BytesMut,
+    arenas: Arenas,
     open: Option<Open<E>>,
     /// Closed and not acknowledged, in order: being written first, then waiting.
     closed: VecDeque<Closed<E>>,
@@ -89,6 +92,7 @@ impl<E> Wal<E> {
             eras,
             position: 0,
             arena: BytesMut::new(),
+            arenas: Arenas::new(ARENA_BYTES.min(2 * aligned::round_up(group_bytes_max))),
             open: None,
             closed: VecDeque::new(),
             in_flight: 0,
@@ -191,7 +195,7 @@ impl<E> Wal<E> {
             self.position = 0;
         }
         if self.arena.capacity() < aligned::round_up(group_bytes) {
-            self.arena = aligned::buffer(aligned::round_up(group_bytes).max(ARENA_BYTES.min(2 * aligned::round_up(self.group_bytes_max))));
+            self.arena = self.arenas.next(std::mem::take(&mut self.arena), aligned::round_up(group_bytes));
         }
         self.arena.resize(HEADER_BYTES, 0);
         let (seq, position, last_change) = (self.next_seq, self.position, self.last_change);
