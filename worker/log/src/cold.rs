@@ -22,8 +22,8 @@ use crate::{
 
 /// Batches listed in sections that are kept after they were read: 40 bytes each.
 const BATCHES_KEPT: usize = 100_000;
-/// One read of a segment's batches, unless the first batch is larger.
-const READ_BYTES_MAX: u64 = 4 << 20;
+/// One read of batches, unless the first batch is larger.
+pub(crate) const READ_BYTES_MAX: usize = 4 << 20;
 
 type Section = Arc<Vec<SectionBatch>>;
 
@@ -98,7 +98,7 @@ impl Cold {
         let mut wanted: Vec<SectionBatch> = Vec::new();
         for batch in section[first..].iter().take_while(|batch| batch.end() <= end) {
             let start = wanted.first().map_or(batch.at, |first| first.at);
-            let is_far = !wanted.is_empty() && batch.at + u64::from(batch.length) - start > READ_BYTES_MAX;
+            let is_far = !wanted.is_empty() && batch.at + u64::from(batch.length) - start > READ_BYTES_MAX as u64;
             if is_far || !budget.takes(batch.length as usize) {
                 break;
             }

@@ -51,7 +51,7 @@ pub struct LogConfig {
     pub probe_store: bool,
     /// How long a start with an intact volume waits for the store's word on which incarnation was the last. Default 3 s.
     pub open_patience: Duration,
-    /// Memory for what readers of the store have read ahead. Default 24 MiB; 0 reads nothing ahead.
+    /// Memory for what readers of the store have read ahead. Default 32 MiB; 0 reads nothing ahead.
     pub cold_bytes_max: usize,
     /// When batches leave for the object store. Default [`Ship::WhenAsked`], as a folder store wants it.
     pub ship: Ship,
@@ -118,7 +118,7 @@ impl LogConfig {
             merge_pieces_min: 8,
             probe_store: false,
             open_patience: Duration::from_secs(3),
-            cold_bytes_max: 24 << 20,
+            cold_bytes_max: 32 << 20,
             ship: Ship::WhenAsked,
             checkpoint_interval: Duration::from_secs(5),
             checkpoint_bytes: 256 << 20,

@@ -7,6 +7,7 @@ use units::Offset;
 
 use crate::{
     Fetched, Read, ReadError, TopicPartitionId,
+    cold::READ_BYTES_MAX,
     engine::{Engine, read::Found},
     manifest::Manifest,
     partition::index::IndexEntry,
@@ -47,9 +48,18 @@ impl ReadJob {
     /// # Errors
     /// See [`ReadError`]; the partition's start may have moved past the wanted offset meanwhile.
     pub fn run(self) -> Result<Fetched, ReadError> {
+        self.run_while(&|| true)
+    }
+
+    /// The same, for as long as `is_wanted`: where it is not, the object store is asked for nothing more, and what comes back is not all
+    /// that is there.
+    ///
+    /// # Errors
+    /// As [`ReadJob::run`].
+    pub fn run_while(self, is_wanted: &dyn Fn() -> bool) -> Result<Fetched, ReadError> {
         let (id, read, shared) = (self.partition, self.read, self.shared);
         let found = match self.place {
-            Place::Cold(manifest, end) => read_cold(&shared, id, &read, (manifest, end)),
+            Place::Cold(manifest, end) => read_cold(&shared, id, &read, (manifest, end), is_wanted),
             Place::Wal(files, entries) => match spans::read(&files, &entries) {
                 Ok(batches) => Ok((batches, entries.last().map_or(read.from, IndexEntry::end))),
                 Err(error) => read_elsewhere(&shared, id, &read, error),
@@ -62,14 +72,30 @@ impl ReadJob {
     }
 }
 
+/// A partition's part of one segment may be small: reads go on into the next ones, up to what one read may give.
 fn read_cold(
     shared: &Shared,
     id: TopicPartitionId,
     read: &Read,
     (manifest, end): (Option<Arc<Manifest>>, Offset),
+    is_wanted: &dyn Fn() -> bool,
 ) -> Result<(Vec<Bytes>, Offset), ReadError> {
+    if !is_wanted() {
+        return Ok((Vec::new(), read.from));
+    }
     let manifest = known_manifest(shared, id, manifest)?;
-    shared.cold.read(id, &manifest, read, end)
+    let (mut batches, mut at) = shared.cold.read(id, &manifest, read, end)?;
+    let bytes_max = read.bytes_max.min(READ_BYTES_MAX);
+    let mut bytes: usize = batches.iter().map(Bytes::len).sum();
+    while bytes > 0 && bytes < bytes_max && at < end.min(manifest.end()) && is_wanted() {
+        let rest = Read { from: at, bytes_max: bytes_max - bytes, whole_first_batch: false, isolation: read.isolation };
+        // What fails here is read first the next time, and told then.
+        let Some((more, next)) = shared.cold.read(id, &manifest, &rest, end).ok().filter(|(more, _)| !more.is_empty()) else { break };
+        bytes += more.iter().map(Bytes::len).sum::<usize>();
+        batches.extend(more);
+        at = next;
+    }
+    Ok((batches, at))
 }
 
 /// The manifest, read from the store where nobody has yet.
@@ -87,7 +113,7 @@ pub(crate) fn known_manifest(shared: &Shared, id: TopicPartitionId, known: Optio
 fn read_elsewhere(shared: &Shared, id: TopicPartitionId, read: &Read, error: SpanError) -> Result<(Vec<Bytes>, Offset), ReadError> {
     let error = local_error(id, error);
     let place = shared.with(|engine| engine.find_elsewhere(id, read))?;
-    match read_cold(shared, id, read, place) {
+    match read_cold(shared, id, read, place, &|| true) {
         Ok(found) => {
             tracing::warn!(%error, "the volume is damaged; the object store serves what it holds");
             Ok(found)

@@ -24,6 +24,7 @@ mod manifest;
 mod merge;
 mod open;
 mod partition;
+mod priority;
 mod request;
 mod restore;
 mod retention;

@@ -16,6 +16,7 @@ use crate::{
     AdvanceListener, Disk,
     cold::Cold,
     engine::{Engine, Now, Ready, chores::ChorePoll},
+    priority,
     shipper::Shipper,
     wal::FlushPoll,
 };
@@ -241,6 +242,7 @@ impl Shared {
     }
 
     fn ship_loop(&self, mut shipper: Shipper) {
+        priority::step_back();
         while !self.is_stopping() {
             let now = self.now();
             let mut state = self.lock();

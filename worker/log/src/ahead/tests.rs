@@ -104,3 +104,32 @@ fn only_who_goes_on_where_it_stopped_is_read_ahead_for() {
     assert!(ahead.goes_on(id(0), Offset(10), Offset(20)));
     assert!(ahead.goes_on(id(0), Offset(510), Offset(520)));
 }
+
+#[test]
+fn readers_beside_each_other_get_every_byte_about_once() {
+    let store = store(8);
+    let ahead = Ahead::start(store.clone(), keys(), 16_000);
+    let id = |partition| TopicPartitionId { topic: TopicId([1; 16]), partition: PartitionId(partition) };
+    let before = store.requests().bytes_got;
+    // Eight readers in turn, each of a part of its own: whole parts would be twice the memory that there is. First each comes to be known.
+    for (step, at) in (24..24 + PART_BYTES).step_by(500).enumerate() {
+        for seq in 0..8 {
+            let place = |step: usize| Offset(i64::try_from(step).unwrap());
+            ahead.goes_on(id(i32::try_from(seq).unwrap()), place(step), place(step + 1));
+            if step > 0 {
+                check(&part(seq), at..at + 500, &ahead.read(&part(seq), at..at + 500, None).unwrap());
+            }
+        }
+    }
+    let got = store.requests().bytes_got - before;
+    assert!(got <= 8 * PART_BYTES * 5 / 4, "{got} bytes were got for {}", 8 * PART_BYTES);
+}
+
+#[test]
+fn blocks_leave_room_for_all_readers() {
+    assert_eq!(block_bytes(32 << 20, 0), 4 << 20);
+    assert_eq!(block_bytes(32 << 20, 2), 4 << 20);
+    assert_eq!(block_bytes(32 << 20, 16), 512 << 10);
+    assert_eq!(block_bytes(32 << 20, 10_000), 512);
+    assert_eq!(block_bytes(1, 1), 1);
+}

@@ -8,8 +8,8 @@ use std::{
 
 use store::{MemoryStore, Plan};
 use streamwright_log::{
-    AppendError, Isolation, Log, LogConfig, Marker, OpenError, Origin, PartitionConfig, Ship, SimulatedDisk, StoreState,
-    TransactionOutcome, Verification, VolumeHealth,
+    AppendError, Fetched, Isolation, Log, LogConfig, Marker, OpenError, Origin, PartitionConfig, Read, ReadOutcome, Ship, SimulatedDisk,
+    StoreState, TransactionOutcome, Verification, VolumeHealth,
 };
 use units::{BrokerId, ByteCount, LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 
@@ -269,4 +269,34 @@ fn local_copies_go_by_policy_and_old_data_is_read_ahead_from_the_store() {
     let (log, _) = open_with(settings, store).unwrap();
     assert_eq!(values(&log, partition(0), 0, Isolation::ReadUncommitted).len(), 1000);
     log.close();
+}
+
+#[test]
+fn a_read_of_the_store_goes_on_through_small_segments_while_somebody_wants_it() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let (log, _) = open_with(small(&root.path().join("first")), store.clone()).unwrap();
+    log.create_partition(partition(0), PartitionConfig::default()).unwrap();
+    for from in [0, 4, 8] {
+        write(&log, 0, from..from + 4);
+        assert_eq!(log.ship_now(), Ok(()));
+    }
+    log.close();
+    let (log, _) = open_with(small(&root.path().join("second")), store.clone()).unwrap();
+    let job = |bytes_max| {
+        let read = Read { from: Offset(2), bytes_max, whole_first_batch: true, isolation: Isolation::ReadUncommitted };
+        match log.read(partition(0), read).unwrap() {
+            ReadOutcome::Blocking(job) if job.is_cold() => job,
+            outcome => panic!("it is in the store alone, not {outcome:?}"),
+        }
+    };
+    let count = |fetched: &Fetched| fetched.batches.iter().map(|bytes| records::split(bytes.clone()).count()).sum::<usize>();
+    let before = store.requests().gets;
+    assert_eq!(count(&job(64 << 10).run_while(&|| false).unwrap()), 0);
+    assert_eq!(store.requests().gets, before, "nobody waits for it");
+    assert_eq!(count(&job(64 << 10).run().unwrap()), 10, "of three segments");
+    assert_eq!(count(&job(5000).run().unwrap()), 4, "two of the first and two of the next are less than five thousand bytes");
+    let asked = std::cell::Cell::new(0);
+    let once = || asked.replace(asked.get() + 1) == 0;
+    assert_eq!(count(&job(64 << 10).run_while(&once).unwrap()), 2, "who goes away after the first segment gets no more");
 }
