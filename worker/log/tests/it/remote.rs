@@ -275,7 +275,8 @@ fn local_copies_go_by_policy_and_old_data_is_read_ahead_from_the_store() {
 fn a_read_of_the_store_goes_on_through_small_segments_while_somebody_wants_it() {
     let root = tempfile::tempdir().unwrap();
     let store = Arc::new(MemoryStore::new());
-    let (log, _) = open_with(small(&root.path().join("first")), store.clone()).unwrap();
+    let asked = LogConfig { ship: Ship::WhenAsked, ..small(&root.path().join("first")) };
+    let (log, _) = open_with(asked, store.clone()).unwrap();
     log.create_partition(partition(0), PartitionConfig::default()).unwrap();
     for from in [0, 4, 8] {
         write(&log, 0, from..from + 4);
@@ -296,7 +297,7 @@ fn a_read_of_the_store_goes_on_through_small_segments_while_somebody_wants_it() 
     assert_eq!(store.requests().gets, before, "nobody waits for it");
     assert_eq!(count(&job(64 << 10).run().unwrap()), 10, "of three segments");
     assert_eq!(count(&job(5000).run().unwrap()), 4, "two of the first and two of the next are less than five thousand bytes");
-    let asked = std::cell::Cell::new(0);
-    let once = || asked.replace(asked.get() + 1) == 0;
+    let questions = std::cell::Cell::new(0);
+    let once = || questions.replace(questions.get() + 1) == 0;
     assert_eq!(count(&job(64 << 10).run_while(&once).unwrap()), 2, "who goes away after the first segment gets no more");
 }
