@@ -20,7 +20,8 @@ use crate::{
     coordinator::{self, MarkerWriter},
     counters::{Counted, Counters},
     desired_file::DesiredFile,
-    fetch::Sessions,
+    fetch::{ColdReads, Sessions},
+    lane::{self, Lane},
     listener,
     listeners::Listeners,
     open_files,
@@ -51,8 +52,12 @@ const HANDSHAKES_MAX: usize = 256;
 const LISTENER_RETRY: Duration = Duration::from_secs(2);
 /// Name of the listener of the broker's own configuration.
 const FIXED_LISTENER: &str = "internal";
-/// Reads of disk and object store that run at once.
-const BLOCKING_READS: usize = 8;
+/// Reads of the volume that run at once.
+const VOLUME_READS: usize = 8;
+/// Reads of the object store that run at once: each waits for an answer most of its time.
+const COLD_READS: usize = 8;
+/// Searches by time that run at once.
+const LOOKUPS: usize = 2;
 /// Fetch sessions, and partitions in all of them together.
 const SESSIONS_MAX: usize = 1000;
 const SESSION_PARTITIONS_MAX: usize = 1_000_000;
@@ -297,6 +302,8 @@ fn open(
     let transactions = coordinator::start_transactions(core, log.clone(), writer, &tasks, runtime).map_err(failed)?;
     let first_session = i32::from_le_bytes(seed[4..8].try_into().expect("four bytes")) & 0x3fff_ffff;
     let incarnation = log.incarnation();
+    let open =
+        |name, threads, prepare| Lane::open(name, threads, prepare).map_err(|error| StartError::Inside(format!("start threads: {error}")));
     let shared = Shared {
         listeners: Listeners::default(),
         log,
@@ -315,7 +322,9 @@ fn open(
         handshakes: Semaphore::new(HANDSHAKES_MAX),
         counters: Counters::default(),
         proposals: Arc::new(Proposals::new(incarnation)),
-        blocking_reads: Semaphore::new(BLOCKING_READS),
+        volume_reads: open("volume-read", VOLUME_READS, lane::equal)?,
+        cold_reads: ColdReads::new(open("cold-read", COLD_READS, lane::behind)?, config.cold_response_budget_bytes),
+        lookups: open("lookup", LOOKUPS, lane::behind)?,
         unknown_topics: UnknownTopics::default(),
         tasks,
         stop: CancellationToken::new(),

@@ -24,9 +24,24 @@ pub(crate) struct Budget {
 #[derive(Debug)]
 pub(crate) struct Taken {
     permit: OwnedSemaphorePermit,
+    /// What was taken beside it, of this budget or another.
+    others: Vec<OwnedSemaphorePermit>,
+}
+
+impl From<OwnedSemaphorePermit> for Taken {
+    fn from(permit: OwnedSemaphorePermit) -> Self {
+        Self { permit, others: Vec::new() }
+    }
 }
 
 impl Taken {
+    /// Both, held as long as each other.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.others.push(other.permit);
+        self.others.extend(other.others);
+        self
+    }
+
     /// Gives back all but `bytes`, or takes more, as far as there is more.
     pub(crate) fn become_of(&mut self, bytes: usize) {
         let (units, wanted) = (self.permit.num_permits(), bytes.div_ceil(UNIT_BYTES));
@@ -63,11 +78,11 @@ impl Budget {
         let units = bytes.div_ceil(UNIT_BYTES).clamp(1, self.units_total);
         let units = u32::try_from(units).unwrap_or(u32::MAX);
         if let Ok(permit) = Arc::clone(&self.units).try_acquire_many_owned(units) {
-            return Taken { permit };
+            return permit.into();
         }
         let _starving = self.starve();
         let permit = Arc::clone(&self.units).acquire_many_owned(units).await.expect("the budget is never closed");
-        Taken { permit }
+        permit.into()
     }
 
     /// Takes up to `wanted` bytes without waiting, and at most half of what is free, so that many takers all get something. `None` where
@@ -76,7 +91,7 @@ impl Budget {
         let (wanted_units, worth) = self.wanted(wanted);
         let share = (self.units.available_permits() / 2).max(worth).min(wanted_units);
         let permit = Arc::clone(&self.units).try_acquire_many_owned(u32::try_from(share).ok()?).ok()?;
-        Some((wanted.min(share * UNIT_BYTES), Taken { permit }))
+        Some((wanted.min(share * UNIT_BYTES), permit.into()))
     }
 
     /// Waits in turn for the least share that is worth it.

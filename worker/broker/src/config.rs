@@ -49,6 +49,9 @@ pub struct BrokerConfig {
     /// Bytes of answers that are held at once, all connections together; beyond, fetches get less, and then wait.
     /// Answers up to 16 KiB have memory of their own: 4 MiB those of Fetch then, 8 MiB the others always. Default 32 MiB.
     pub response_budget_bytes: usize,
+    /// Bytes of answers from the object store that are held at once, all connections together: a lane of their own, so that what drains old
+    /// data leaves the memory for answers to those who read new data. Default 16 MiB.
+    pub cold_response_budget_bytes: usize,
     /// Connections that are served at once. Default 4096.
     pub connections_max: usize,
     /// A connection that asks nothing for this long is closed (`connections.max.idle.ms`). Default 10 minutes.
@@ -77,6 +80,7 @@ impl BrokerConfig {
             request_bytes_max: 100 << 20,
             request_budget_bytes: 24 << 20,
             response_budget_bytes: 32 << 20,
+            cold_response_budget_bytes: 16 << 20,
             connections_max: 4096,
             connection_idle_max: DurationMs(600_000),
             default_partitions: 1,

@@ -258,7 +258,7 @@ async fn write_some<W: AsyncWrite + Unpin>(socket: &mut W, left: &mut VecDeque<B
 
 /// Whether a peer that has taken nothing since `from` is still waited for.
 fn check_patience(from: Instant, shared: &Shared) -> Result<(), ConnectionError> {
-    let is_short = shared.responses.is_short() || shared.plain_responses.is_short();
+    let is_short = shared.responses.is_short() || shared.cold_reads.is_short() || shared.plain_responses.is_short();
     let patience = if is_short { STALLED_WHILE_SHORT } else { STALLED_FOR };
     if from.elapsed() >= patience.min(stalled_for(shared)) { Err(ConnectionError::Stalled) } else { Ok(()) }
 }

@@ -25,6 +25,7 @@ mod desired_file;
 mod dispatch;
 mod errors;
 mod fetch;
+mod lane;
 mod listener;
 mod listeners;
 mod open_files;

@@ -12,7 +12,8 @@ use crate::{
     budget::Budget,
     coordinator::{Groups, Transactions},
     counters::Counters,
-    fetch::Sessions,
+    fetch::{ColdReads, Sessions},
+    lane::Lane,
     listeners::Listeners,
     proposals::Proposals,
     topics::Topics,
@@ -44,8 +45,12 @@ pub(crate) struct Shared {
     pub(crate) handshakes: Semaphore,
     pub(crate) counters: Counters,
     pub(crate) proposals: Arc<Proposals>,
-    /// Reads that go to the disk or the object store: few at a time, so that cold readers do not crowd out the rest.
-    pub(crate) blocking_reads: Semaphore,
+    /// Reads of the volume.
+    pub(crate) volume_reads: Lane,
+    /// Fetches of what only the object store holds.
+    pub(crate) cold_reads: ColdReads,
+    /// Searches by time, through either.
+    pub(crate) lookups: Lane,
     pub(crate) unknown_topics: UnknownTopics,
     /// The coordinators' tasks.
     pub(crate) tasks: TaskTracker,

@@ -67,9 +67,8 @@ async fn by_time(
     time: TimestampMs,
     isolation: Isolation,
 ) -> Result<TimedOffset, ErrorCode> {
-    let _place = shared.blocking_reads.acquire().await.expect("the lane of blocking reads is never closed");
     let log = shared.log.clone();
-    let looked = tokio::task::spawn_blocking(move || match time {
+    let looked = shared.lookups.run(move |_| match time {
         MAX_TIMESTAMP => log.offset_of_max_timestamp(partition, isolation),
         time => log.offset_at_time(partition, time, isolation),
     });

@@ -17,6 +17,8 @@ use wire::{
     ProduceRequest, Request, create_topics, fetch, metadata, produce,
 };
 
+use crate::gate::Gated;
+
 /// How long an answer may take before the test gives up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -24,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Served {
     runtime: tokio::runtime::Runtime,
     broker: Option<Broker>,
+    store: Option<Arc<Gated>>,
     config: BrokerConfig,
     pub address: SocketAddr,
     _folder: TempDir,
@@ -41,14 +44,21 @@ impl Served {
             ..BrokerConfig::new(BrokerId(0), folder.path().join("broker"), "127.0.0.1:0".parse().expect("an address"))
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-        let mut served =
-            Self { runtime, broker: None, config: change(config), address: "127.0.0.1:0".parse().expect("an address"), _folder: folder };
+        let mut served = Self {
+            runtime,
+            broker: None,
+            store: None,
+            config: change(config),
+            address: "127.0.0.1:0".parse().expect("an address"),
+            _folder: folder,
+        };
         served.open();
         served
     }
 
     fn open(&mut self) {
-        let store = Arc::new(store::FolderStore::open(self.config.folder.join("objects")).expect("a folder store"));
+        let store = Arc::new(Gated::new(store::FolderStore::open(self.config.folder.join("objects")).expect("a folder store")));
+        self.store = Some(Arc::clone(&store));
         let broker = self.runtime.block_on(Broker::start(self.config.clone(), store)).expect("the broker starts");
         if self.config.listen.is_some() {
             self.address = broker.address();
@@ -94,6 +104,11 @@ impl Served {
 
     pub fn apply(&self, desired: DesiredBroker) {
         self.runtime.block_on(self.broker().apply(desired)).expect("the desired state is applied");
+    }
+
+    /// Where it ships to.
+    pub fn store(&self) -> &Gated {
+        self.store.as_ref().expect("it runs")
     }
 
     pub fn broker(&self) -> &Broker {

@@ -16,8 +16,11 @@
 //! | … also while a transaction's first batch waits for its coordinator | `transactions::batches_behind_the_first_of_a_transaction_keep_their_order`, `transactions::others_are_written_while_a_first_batch_waits_and_answers_keep_their_order` |
 //! | producer ids expire by time and count, never with an open transaction | crate `log`, `producers_expire_by_time_and_count_but_never_inside_a_transaction` |
 //! | an offset staged in an open transaction never expires | crate `coordinators`, `offsets_without_members_go_a_week_after_their_commit_unless_a_transaction_is_open` |
+//! | a cold reader slows nobody | `cold::readers_that_wait_for_the_object_store_hold_up_neither_readers_of_the_volume_nor_producers` |
 //! | a slow consumer costs no memory | `memory::a_thousand_consumers_that_read_nothing_cost_no_more_than_the_budget` |
 
+mod cold;
+mod gate;
 mod groups;
 mod hostile;
 mod kit;
