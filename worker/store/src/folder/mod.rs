@@ -20,6 +20,7 @@
 //! Against the loss of power there is one gap: a reader may see an object in the instant before its put is answered, which is
 //! then gone. Nobody was told that it is there, so nothing that was acknowledged is lost.
 
+mod direct;
 mod durable;
 mod header;
 mod listing;

@@ -1,7 +1,7 @@
 //! A process that writes into the folder, what it leaves when it dies, and who cleans up.
 
 use super::{
-    durable,
+    direct, durable,
     header::Header,
     path::{Paths, lock},
 };
@@ -72,10 +72,10 @@ impl Writer {
         let written = Written(self.folder.join(name));
         let mut file = File::create_new(written.path())?;
         let header = header.encode();
-        let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(1 + body.pieces().len());
-        slices.push(IoSlice::new(&header));
-        slices.extend(body.pieces().iter().map(|piece| IoSlice::new(piece)));
-        write_all(&mut file, &mut slices)?;
+        let slices: Vec<&[u8]> = std::iter::once(&header[..]).chain(body.pieces().iter().map(|piece| &piece[..])).collect();
+        if !direct::is_large(body.len()) || !direct::write(written.path(), &slices)? {
+            write_all(&mut file, &mut slices.into_iter().map(IoSlice::new).collect::<Vec<_>>())?;
+        }
         file.sync_all()?;
         Ok(written)
     }
