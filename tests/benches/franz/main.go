@@ -1,20 +1,27 @@
-// Command franz produces with franz-go's large batches and prints MB/s and latency percentiles.
+// Command franz loads a broker with franz-go, and prints MB/s or latency percentiles in one line.
 //
-//	franz BOOTSTRAP TOPIC PARTITIONS RECORDS RECORD_BYTES
+//	franz produce BOOTSTRAP TOPIC PARTITIONS RECORDS RECORD_BYTES     large batches, as fast as it goes
+//	franz pace BOOTSTRAP TOPIC RECORDS_PER_SECOND SECONDS RECORD_BYTES one record at a time, at a steady rate
+//	franz drain BOOTSTRAP TOPIC RECORDS                                from the beginning, so many records
 package main
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 )
+
+func main() {
+	commands := map[string]func(){"produce": produce, "pace": pace, "drain": drain}
+	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "franz produce|pace|drain BOOTSTRAP TOPIC …")
+		os.Exit(2)
+	}
+	commands[os.Args[1]]()
+}
 
 func number(index int) int {
 	value, err := strconv.Atoi(os.Args[index])
@@ -29,33 +36,19 @@ func check(err error) {
 	}
 }
 
-func main() {
-	bootstrap, topic, partitions, records, size := os.Args[1], os.Args[2], number(3), number(4), number(5)
-	client, err := kgo.NewClient(kgo.SeedBrokers(bootstrap), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()),
-		kgo.MaxBufferedRecords(50_000), kgo.ProducerLinger(5*time.Millisecond))
-	check(err)
-	payload := make([]byte, size*1024)
+// letters gives bytes that are not all the same.
+func letters(size int) []byte {
+	payload := make([]byte, size)
 	for i := range payload {
 		payload[i] = byte('a' + rand.IntN(26))
 	}
-	latencies := make([]time.Duration, 0, records)
-	var mu sync.Mutex
-	started := time.Now()
-	for i := range records {
-		sent := time.Now()
-		at := (i % 1024) * size
-		record := &kgo.Record{Topic: topic, Partition: int32(i % partitions), Value: payload[at : at+size]}
-		client.Produce(context.Background(), record, func(_ *kgo.Record, err error) {
-			check(err)
-			mu.Lock()
-			latencies = append(latencies, time.Since(sent))
-			mu.Unlock()
-		})
-	}
-	check(client.Flush(context.Background()))
-	elapsed := time.Since(started).Seconds()
+	return payload
+}
+
+func percentiles(latencies []time.Duration) string {
 	slices.Sort(latencies)
-	at := func(share float64) time.Duration { return latencies[int(share*float64(len(latencies)-1))].Round(10 * time.Microsecond) }
-	fmt.Printf("%.1f MB/s, %.0f records/s, latency p50 %v p99 %v p99.9 %v\n", float64(records*size)/1e6/elapsed, float64(records)/elapsed, at(0.5), at(0.99), at(0.999))
-	client.Close()
+	at := func(share float64) time.Duration {
+		return latencies[int(share*float64(len(latencies)-1))].Round(10 * time.Microsecond)
+	}
+	return fmt.Sprintf("latency p50 %v p99 %v p99.9 %v max %v", at(0.5), at(0.99), at(0.999), at(1))
 }
