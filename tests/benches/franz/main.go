@@ -1,5 +1,6 @@
 // Command franz loads a broker with franz-go, and prints MB/s or latency percentiles in one line.
 //
+//	franz create BOOTSTRAP TOPIC PARTITIONS
 //	franz produce BOOTSTRAP TOPIC PARTITIONS RECORDS RECORD_BYTES     large batches, as fast as it goes
 //	franz pace BOOTSTRAP TOPIC RECORDS_PER_SECOND SECONDS RECORD_BYTES one record at a time, at a steady rate
 //	franz drain BOOTSTRAP TOPIC RECORDS                                from the beginning, so many records
@@ -15,9 +16,9 @@ import (
 )
 
 func main() {
-	commands := map[string]func(){"produce": produce, "pace": pace, "drain": drain}
+	commands := map[string]func(){"create": create, "produce": produce, "pace": pace, "drain": drain}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "franz produce|pace|drain BOOTSTRAP TOPIC …")
+		fmt.Fprintln(os.Stderr, "franz create|produce|pace|drain BOOTSTRAP TOPIC …")
 		os.Exit(2)
 	}
 	commands[os.Args[1]]()

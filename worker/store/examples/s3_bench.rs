@@ -107,12 +107,13 @@ fn ask(kept: &mut Option<BufReader<TcpStream>>, part: &Part) -> Result<()> {
         Some(socket) => socket,
         None => BufReader::with_capacity(256 << 10, TcpStream::connect(host)?),
     };
+    let mut is_kept = true;
     let (start, last) = (part.range.start, part.range.end - 1);
     socket.get_mut().write_all(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nRange: bytes={start}-{last}\r\n\r\n").as_bytes())?;
     let mut line = String::new();
     socket.read_line(&mut line)?;
     if !line.starts_with("HTTP/1.1 206") {
-        return Err(line.into());
+        return Err(format!("{} {start}-{last}: the endpoint answers {line:?}", part.key).into());
     }
     let mut left = 0;
     loop {
@@ -120,6 +121,7 @@ fn ask(kept: &mut Option<BufReader<TcpStream>>, part: &Part) -> Result<()> {
         socket.read_line(&mut line)?;
         match line.trim_end().to_ascii_lowercase().split_once(": ") {
             Some(("content-length", len)) => left = len.parse::<u64>()?,
+            Some(("connection", "close")) => is_kept = false,
             Some(_) => {}
             None => break,
         }
@@ -130,6 +132,6 @@ fn ask(kept: &mut Option<BufReader<TcpStream>>, part: &Part) -> Result<()> {
         socket.read_exact(&mut buffer[..wanted])?;
         left -= wanted as u64;
     }
-    *kept = Some(socket);
+    *kept = is_kept.then_some(socket);
     Ok(())
 }
