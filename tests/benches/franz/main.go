@@ -4,6 +4,7 @@
 //	franz produce BOOTSTRAP TOPIC PARTITIONS RECORDS RECORD_BYTES     large batches, as fast as it goes
 //	franz pace BOOTSTRAP TOPIC RECORDS_PER_SECOND SECONDS RECORD_BYTES one record at a time, at a steady rate
 //	franz drain BOOTSTRAP TOPIC RECORDS                                from the beginning, so many records
+//	franz raw BOOTSTRAP TOPIC PARTITIONS RECORDS                       the same by fetch requests that are not decoded
 package main
 
 import (
@@ -16,9 +17,9 @@ import (
 )
 
 func main() {
-	commands := map[string]func(){"create": create, "produce": produce, "pace": pace, "drain": drain}
+	commands := map[string]func(){"create": create, "produce": produce, "pace": pace, "drain": drain, "raw": raw}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "franz create|produce|pace|drain BOOTSTRAP TOPIC …")
+		fmt.Fprintln(os.Stderr, "franz create|produce|pace|drain|raw BOOTSTRAP TOPIC …")
 		os.Exit(2)
 	}
 	commands[os.Args[1]]()
