@@ -1,7 +1,7 @@
 //! What only the object store holds: read beside everything else.
 
 use streamwright_broker::BrokerConfig;
-use wire::{ErrorCode, FetchRequest, ListOffsetsRequest, list_offsets};
+use wire::{ErrorCode, FetchRequest};
 
 use crate::kit::{Batch, Peer, Served, desired, fetch_request, values};
 
@@ -47,24 +47,6 @@ fn readers_that_wait_for_the_object_store_hold_up_neither_readers_of_the_volume_
     for reader in &mut cold {
         assert_eq!(values(&reader.receive::<FetchRequest>(17).responses[0].partitions[0]), ["long ago"]);
     }
-}
-
-#[test]
-fn a_search_by_time_in_the_object_store_holds_up_no_fetch_of_it() {
-    let (served, mut peer, old) = served_with_old(&["long ago"]);
-    assert_eq!(values(&peer.fetch(old, 0, |_| {})), ["long ago"], "what lists it is known from now on");
-    served.store().close();
-    let partition = list_offsets::ListOffsetsPartition { timestamp: units::TimestampMs(1_000), ..Default::default() };
-    let topic = list_offsets::ListOffsetsTopic { name: "old".into(), partitions: vec![partition] };
-    let mut searching: Vec<Peer> = (0..READERS).map(|_| served.peer()).collect();
-    for search in &mut searching {
-        search.send(7, &ListOffsetsRequest { topics: vec![topic.clone()], ..Default::default() });
-    }
-    served.store().wait_for(1);
-    peer.send(17, &fetch_request(old, 0));
-    served.store().wait_for(2);
-    served.store().open();
-    assert_eq!(values(&peer.receive::<FetchRequest>(17).responses[0].partitions[0]), ["long ago"]);
 }
 
 #[test]

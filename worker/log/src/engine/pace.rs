@@ -98,14 +98,16 @@ mod tests {
     /// MiB a second take. Gives the most that lay in the WAL, and the busiest second of the store, in pieces.
     fn run(rates: &[u64], store: u64) -> (u64, usize) {
         let step = Duration::from_millis(10);
-        let (mut pace, mut wal, mut appended) = (Pace::default(), TARGET, 0);
+        let (mut pace, mut wal, mut appended, mut is_asked) = (Pace::default(), TARGET, 0, false);
         let (mut busy_until, mut most, mut begun) = (Duration::ZERO, 0, Vec::new());
         for tick in 0..u32::try_from(rates.len() * 100).unwrap() {
             let now = step * tick;
             let bytes = rates[tick as usize / 100] * MIB / 100;
             (appended, wal) = (appended + bytes, wal + bytes);
             pace.see(appended, now);
-            if now >= busy_until && wal >= TARGET + PIECE && pace.may_begin(need(wal), now).is_ok() {
+            // Once it is asked for, all leaves.
+            is_asked = wal >= TARGET || (is_asked && wal >= PIECE);
+            if now >= busy_until && is_asked && pace.may_begin(need(wal), now).is_ok() {
                 pace.begin(PIECE, need(wal), now);
                 begun.push(now);
                 busy_until = now + Duration::from_secs_f64(PIECE as f64 / (store * MIB) as f64);
