@@ -1,6 +1,9 @@
 //! Keeps one pipeline as it is desired: runs it, restarts it, holds it still, ends it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use client::{Admin, ClientOptions, Cluster};
 use commit::StopReason;
@@ -19,6 +22,10 @@ use crate::{
 /// A run that failed is tried again after so long, twice as long each time up to the last.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 const RETRY_LAST: Duration = Duration::from_secs(15);
+/// A process that another one has fenced comes back after this. As a rule one of the two is a pod whose node was given up, and which its kubelet
+/// ends as soon as the node is reached again: had the other one stopped for good, nobody would be left. While both live they fence each other
+/// in turn, with time to work between; that costs time, and nothing is lost or done twice.
+const FENCED_RETRY: Duration = Duration::from_secs(10);
 /// How long a request is repeated before the pod core hears of it; shorter than a transaction may be open.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -135,6 +142,7 @@ impl Supervisor {
             }
             let desired = self.desired.borrow_and_update().clone();
             self.status.follow(&desired);
+            let begun = Instant::now();
             let next = match desired.life {
                 Life::Run => self.run_once(desired).await,
                 Life::Suspend => self.rest(Phase::Suspended),
@@ -150,7 +158,14 @@ impl Supervisor {
                 }
                 Next::Later(problem) => {
                     tracing::warn!(pipeline = %self.status.read().pipeline, reason = ?problem.reason, message = problem.message, "the pipeline does not run");
-                    let waits = if problem.reason.is_stalled() { RETRY_LAST } else { retry };
+                    if begun.elapsed() > RETRY_LAST {
+                        retry = RETRY_FIRST;
+                    }
+                    let waits = match problem.reason {
+                        PipelineReason::Fenced => FENCED_RETRY,
+                        reason if reason.is_stalled() => RETRY_LAST,
+                        _ => retry,
+                    };
                     self.status.failed(problem);
                     retry = (retry * 2).min(RETRY_LAST);
                     if !self.wait(Some(waits)).await {
@@ -228,11 +243,6 @@ impl Supervisor {
         match ended {
             _ if asked_to_end => Next::End,
             Ended::Stopped(StopReason::Asked) => Next::Again,
-            // Coming back would fence the other process in turn, for ever.
-            Ended::Stopped(reason @ StopReason::Fenced(_)) => {
-                self.status.failed(problem_of(&reason));
-                Next::Wait
-            }
             Ended::Stopped(reason) => Next::Later(problem_of(&reason)),
             Ended::Failed(problem) => Next::Later(problem),
         }
