@@ -42,7 +42,7 @@ fn main() -> Result<()> {
     println!("{} requests, {:.1} MB", parts.len(), bytes as f64 / 1e6);
     for at_once in AT_ONCE {
         let rate = |time: Duration| bytes as f64 / 1e6 / time.as_secs_f64();
-        let bare = rate(timed(at_once, &parts, || None, |socket, part| ask(socket, part))?);
+        let bare = rate(timed(at_once, &parts, || None, ask)?);
         let ours = rate(timed(
             at_once,
             &parts,
