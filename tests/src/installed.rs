@@ -132,12 +132,25 @@ impl Installed {
     }
 
     /// Returns when every custom resource there is is Ready.
+    ///
+    /// # Panics
+    /// Where one does not become so: with what is said of it, and what its pods say.
     pub fn wait_until_ready(&self) {
-        self.cluster.wait(
-            &["clusters.streamwright.dev,topics.streamwright.dev,pipelines.streamwright.dev", "--all", "-A"],
-            "condition=Ready",
-            PATIENCE,
-        );
+        let kinds = "clusters.streamwright.dev,topics.streamwright.dev,pipelines.streamwright.dev";
+        let timeout = format!("--timeout={}s", PATIENCE.as_secs());
+        let waited = self.cluster.try_kubectl(&["wait", kinds, "--all", "-A", "--for=condition=Ready", &timeout], "");
+        if let Err(error) = waited {
+            let show = |arguments: &[&str]| eprintln!("{}", self.cluster.try_kubectl(arguments, "").unwrap_or_else(|error| error));
+            let message = ".status.conditions[?(@.type==\"Ready\")].message";
+            show(&["get", kinds, "-A", "-o", &format!("custom-columns=KIND:.kind,NAME:.metadata.name,READY:{message}")]);
+            show(&["get", "pods", "-A", "-o", "wide"]);
+            for (pod, _) in self.data_pods() {
+                let (namespace, name) = pod.split_once('/').expect("a pod has a namespace");
+                eprintln!("{pod}:");
+                show(&["-n", namespace, "logs", name, "--tail=40"]);
+            }
+            panic!("{error}");
+        }
     }
 
     /// `uid` of each pod of brokers and pipelines, by namespace and name.
@@ -203,7 +216,6 @@ impl Clients<'_> {
     }
 
     /// Makes such commands wherever it is called, for a thread of its own.
-    #[must_use]
     pub fn outside_for_good(&self) -> impl Fn() -> Command + Send + use<> {
         let template = self.outside();
         let (program, arguments) = (template.get_program().to_owned(), template.get_args().map(ToOwned::to_owned).collect::<Vec<_>>());

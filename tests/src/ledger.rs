@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
+    path::PathBuf,
     process::{Child, ChildStdin, Command, Stdio},
     sync::{Arc, Condvar, Mutex},
     time::{Duration, Instant},
@@ -36,19 +37,28 @@ pub struct Verdict {
 }
 
 impl Ledger {
+    /// The program: `tests/clients/setup` builds it.
+    #[must_use]
+    pub fn program() -> PathBuf {
+        clients::cache().join("ledger")
+    }
+
     /// Starts it against a broker.
     ///
     /// # Panics
     /// Where it was not built: run `tests/clients/setup`.
     #[must_use]
     pub fn start(bootstrap: &str) -> Self {
-        let mut child = Command::new(clients::cache().join("ledger"))
-            .arg(bootstrap)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the ledger starts");
+        Self::start_as(Command::new(Self::program()).arg(bootstrap))
+    }
+
+    /// Starts it by a command of the test's own.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    #[must_use]
+    pub fn start_as(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the ledger starts");
         let commits = Arc::new(Commits::default());
         let lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
         let counted = Arc::clone(&commits);

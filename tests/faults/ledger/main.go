@@ -1,7 +1,9 @@
 // Command ledger writes and reads against a broker that is killed again and again, remembers what was acknowledged, and says afterwards
 // whether every promise was kept.
 //
-//	ledger BOOTSTRAP     until standard input ends; then it lets everything finish, reads it all back, and prints its verdict
+//	ledger BOOTSTRAP [PACE]     until standard input ends; then it lets everything finish, reads it all back, and prints its verdict
+//
+// PACE is how long a producer rests between bursts, 50ms by default.
 //
 // Eight producers: three idempotent, two plain, three transactional; two groups of two members. While it runs it prints a line
 // "committing" when a producer asks to commit and "settled" when it has an answer. Exit status 1: a promise was broken, and which.
@@ -65,6 +67,13 @@ func (l *ledger) end(id string, outcome txn) {
 
 func main() {
 	bootstrap := os.Args[1]
+	if len(os.Args) > 2 {
+		var err error
+		if pace, err = time.ParseDuration(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+	}
 	book := &ledger{acked: map[string]bool{}, outcomes: map[string]txn{}, delivered: map[string]map[string]bool{}}
 	ctx, stop := context.WithCancel(context.Background())
 	go func() {
