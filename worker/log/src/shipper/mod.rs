@@ -412,9 +412,9 @@ impl Shipper {
         for naming in self.pending.get(&id).into_iter().flatten() {
             gone.extend(extend(&mut manifest, naming));
         }
-        if let Some(start) = self.starts.get(&id) {
-            gone.extend(manifest.trim(*start));
-        }
+        // What the log start has passed goes with any put; once in a chunk it would be named for as long as this process lives, and by no other.
+        let start = self.starts.get(&id).copied().unwrap_or_default().max(manifest.log_start);
+        gone.extend(manifest.trim(start));
         change(&mut manifest);
         self.move_into_chunks(id, &mut manifest)?;
         self.manifests.remove(&id);

@@ -107,9 +107,9 @@ impl World {
             self.calm();
         }
         self.crash(false)?;
-        // Long enough for every grace and pause.
+        // Longer than every grace and pause: two seconds of pace at most.
         let mut idle = 0;
-        while idle < 40 {
+        while idle < 150 {
             self.drain()?;
             self.now += Duration::from_millis(20);
             idle = if self.ship_once()? { 0 } else { idle + 1 };
