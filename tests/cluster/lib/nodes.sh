@@ -80,8 +80,9 @@ start_nodes() {
 wait_for_nodes() {
   local names
   names=$(seq -f 'node/node%g' $nodes)
+  # Not by `kubectl wait --for=create`, which gives up where the first look finds neither of several names.
   # shellcheck disable=SC2086 # one name a word
-  "$here/kubectl" "$dir" wait --for=create $names --timeout=60s >/dev/null
+  until_true 60 "the nodes" "$here/kubectl" "$dir" get $names
   # shellcheck disable=SC2086
   "$here/kubectl" "$dir" wait --for=condition=Ready $names --timeout=60s >/dev/null
   "$here/kubectl" "$dir" -n kube-system wait --for=condition=Available deployment/coredns --timeout=60s >/dev/null
