@@ -1,6 +1,8 @@
 //! The operator on a real API server (`KUBECONFIG`), with real SQL and the product's own objects; only its workers are a stub, since no kubelet
 //! runs any pod here. The controller manager makes pods of StatefulSets, and collects what is left.
 
+#[path = "../kubelet.rs"]
+mod kubelet;
 mod told;
 
 use crds::{Cluster, Kind, Pipeline, RetentionPolicy, Topic, definition};
@@ -148,6 +150,7 @@ async fn a_platform_lives_its_life_on_a_real_api_server() {
     Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &new).await.unwrap();
     let ns = namespace.as_str();
     let workers = Told::new(client.clone(), ns);
+    let kubelet = tokio::spawn(kubelet::call_ready(Api::namespaced(client.clone(), ns)));
     let operator = Running::start(&client, ns, &workers);
 
     let query = "INSERT INTO totals SELECT customer, SUM(amount) AS amount FROM TABLE(TUMBLE(TABLE orders, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) \
@@ -197,6 +200,7 @@ async fn a_platform_lives_its_life_on_a_real_api_server() {
     timeout(PATIENCE, is_empty).await.expect("StatefulSets stay");
     gone::<Topic>(&client, ns, "sums-dead-letters").await;
     Api::<Namespace>::all(client.clone()).delete(ns, &DeleteParams::default()).await.unwrap();
+    kubelet.abort();
     let metrics = operator.health.metrics.text();
     println!("{}", metrics.lines().filter(|line| line.contains("api_writes") || line.contains("reconcile")).collect::<Vec<_>>().join("\n"));
 }

@@ -7,6 +7,8 @@
 
 mod declared;
 mod figures;
+#[path = "../kubelet.rs"]
+mod kubelet;
 mod measure;
 mod operator;
 mod sight;

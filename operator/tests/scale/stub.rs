@@ -1,5 +1,5 @@
 //! Workers that do as they are told at once and have no data: one broker, and a pod for every Pipeline that is recorded to run. Each speaks the
-//! `control` contract on a port of its own, by TLS, as pods do. And the kubelet that calls every pod ready.
+//! `control` contract on a port of its own, by TLS, as pods do.
 
 use anyhow::Context;
 use control::{
@@ -10,17 +10,12 @@ use control::{
 use crds::Kind;
 use desired::AppliedPipeline;
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client,
-    api::{Patch, PatchParams},
     runtime::{WatchStreamExt, watcher},
 };
-use operator::{
-    certificates::{Authority, Identity, Place, Usage, leaf},
-    object::MANAGED_BY,
-};
-use serde_json::json;
+use operator::certificates::{Authority, Identity, Place, Usage, leaf};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -32,7 +27,10 @@ use std::{
 use tokio::{net::TcpListener, task::JoinSet};
 use units::{BrokerId, ByteCount, Incarnation, TopicId, TopicName};
 
-use crate::operator::{Places, place};
+use crate::{
+    kubelet,
+    operator::{Places, place},
+};
 
 /// The name in the certificate of every stub.
 pub(crate) const NAME: &str = "worker.scale.test";
@@ -67,7 +65,7 @@ impl Stubs {
     pub(crate) async fn work(mut self, client: Client, tls: ServerTls) -> anyhow::Result<()> {
         let mut workers = JoinSet::new();
         workers.spawn(serve(self.broker, tls.clone(), Arc::new(Broker::new())));
-        workers.spawn(call_ready(Api::namespaced(client.clone(), &self.cluster.namespace)));
+        workers.spawn(kubelet::call_ready(Api::namespaced(client.clone(), &self.cluster.namespace)));
         let records = watcher::Config::default().labels("streamwright.dev/record");
         let watch = watcher(Api::<ConfigMap>::namespaced(client, &self.cluster.namespace), records).default_backoff();
         let mut applied = std::pin::pin!(watch.applied_objects());
@@ -80,23 +78,6 @@ impl Stubs {
         }
         anyhow::bail!("the watch of records ended")
     }
-}
-
-/// Calls every pod ready, once.
-async fn call_ready(pods: Api<Pod>) {
-    let body = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}, {"type": "PodScheduled", "status": "True"}]}});
-    let watch = watcher(pods.clone(), watcher::Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1))).default_backoff();
-    let news = watch.applied_objects().filter_map(async |pod| pod.ok().filter(|pod| phase(pod) == "Pending"));
-    let call = |pod: Pod| {
-        let (pods, body, name) = (pods.clone(), body.clone(), pod.metadata.name.unwrap_or_default());
-        // One that is gone meanwhile needs nothing.
-        async move { drop(pods.patch_status(&name, &PatchParams::default(), &Patch::Strategic(body)).await) }
-    };
-    news.for_each_concurrent(8, call).await;
-}
-
-fn phase(pod: &Pod) -> &str {
-    pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()
 }
 
 /// A certificate for every stub, in a folder.
