@@ -1,7 +1,7 @@
 //! The operator on a real API server (`KUBECONFIG`), with real SQL and the product's own objects; only its workers are a stub, since no kubelet
 //! runs any pod here. The controller manager makes pods of StatefulSets, and collects what is left.
 
-#[path = "../kubelet.rs"]
+#[path = "../kubelet/mod.rs"]
 mod kubelet;
 mod told;
 

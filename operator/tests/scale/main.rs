@@ -7,7 +7,7 @@
 
 mod declared;
 mod figures;
-#[path = "../kubelet.rs"]
+#[path = "../kubelet/mod.rs"]
 mod kubelet;
 mod measure;
 mod operator;
