@@ -95,6 +95,11 @@ impl Manifest {
         self.segments.last().map_or(Offset::ZERO, |segment| segment.end)
     }
 
+    /// One past the last offset of which it says something: what ends there is in the store, or deleted.
+    pub(crate) fn reach(&self) -> Offset {
+        self.end().max(self.log_start)
+    }
+
     /// Bytes of batches that it names.
     pub(crate) fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.data_bytes).sum()
@@ -103,6 +108,11 @@ impl Manifest {
     /// The segment that holds `offset`, or the first behind it.
     pub(crate) fn segment_of(&self, offset: Offset) -> Option<&SegmentRef> {
         self.segments.get(self.segments.partition_point(|segment| segment.end <= offset))
+    }
+
+    /// The segments from the one that holds `offset` on.
+    pub(crate) fn from(&self, offset: Offset) -> &[SegmentRef] {
+        &self.segments[self.segments.partition_point(|segment| segment.end <= offset)..]
     }
 
     /// Moves the log start forward and gives the segments that nothing is read from any more.

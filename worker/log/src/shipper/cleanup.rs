@@ -2,7 +2,10 @@
 //!
 //! Only manifests of the partitions in a segment's own directory can name it, so those are asked. For a segment of an earlier
 //! incarnation that alone proves nothing, since a manifest which that one has put may still be on its way to the store: each
-//! of them is taken over first, by a put that makes every earlier one fail. Fences and epoch objects are kept for ever.
+//! of them is taken over first, by a put that makes every earlier one fail. For one of this incarnation it proves nothing either, where a
+//! log start passed a part before any manifest named it: a successor finds the part in the row and names it, unless a manifest says that the
+//! log start lies behind it. Such segments are kept until there are enough of them to be worth the puts; a successor refuses those, and removes
+//! what we leave. Fences and epoch objects are kept for ever.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -22,15 +25,31 @@ pub(crate) struct Unnamed {
     pub(crate) without_manifest: Vec<TopicPartitionId>,
 }
 
+/// What is known of an object that may be of no use.
+enum Verdict {
+    /// It is named, or gone.
+    Kept,
+    Unnamed(Unnamed),
+    /// Nothing names it, but who finds it in the row would, until these partitions' manifests say where their logs begin.
+    Unsettled(Vec<TopicPartitionId>),
+}
+
 impl Shipper {
     /// Which objects behind `gone` nothing names any more. What cannot be told now is asked again with the next of them: that
     /// something is not cleaned up is no failure of what was done.
     pub(super) fn unnamed(&mut self, gone: &[SegmentRef], forgotten: Option<TopicPartitionId>) -> Vec<Unnamed> {
         self.suspects.extend(gone.iter().map(|segment| segment.object));
         let mut unnamed = Vec::new();
+        let (mut unsettled, mut waiting) = (BTreeSet::new(), 0);
         for object in self.suspects.iter().copied().collect::<Vec<_>>() {
             match self.judge(object, forgotten) {
-                Ok(found) => unnamed.extend(found),
+                Ok(Verdict::Unsettled(ids)) => {
+                    unsettled.extend(ids);
+                    waiting += 1;
+                    continue;
+                }
+                Ok(Verdict::Unnamed(found)) => unnamed.push(found),
+                Ok(Verdict::Kept) => {}
                 Err(error) if error.is_lasting() => keep(object, &error),
                 Err(error) => {
                     tracing::debug!(%error, "whether objects are still of use is asked again later");
@@ -38,6 +57,11 @@ impl Shipper {
                 }
             }
             self.suspects.remove(&object);
+        }
+        if waiting > self.policy.parts_max
+            && let Err(error) = unsettled.into_iter().try_for_each(|id| self.swap(id, |_| {}).map(drop))
+        {
+            tracing::debug!(%error, "log starts are put in manifests later");
         }
         unnamed
     }
@@ -81,31 +105,42 @@ impl Shipper {
                 keep(object, &error);
                 Ok(Vec::new())
             }
-            judged => Ok(judged?.into_iter().collect()),
+            Ok(Verdict::Unnamed(unnamed)) => Ok(vec![unnamed]),
+            Ok(Verdict::Kept) => Ok(Vec::new()),
+            Ok(Verdict::Unsettled(_)) => {
+                self.suspects.insert(object);
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
         }
     }
 
-    /// Whether nothing names `object`; `None` where something does, or it is gone. The manifest of `forgotten` is known to be.
-    fn judge(&mut self, object: ObjectId, forgotten: Option<TopicPartitionId>) -> Result<Option<Unnamed>, ShipError> {
+    /// Whether nothing names `object`. The manifest of `forgotten` is known to be gone.
+    fn judge(&mut self, object: ObjectId, forgotten: Option<TopicPartitionId>) -> Result<Verdict, ShipError> {
         if self.pending.values().flatten().any(|naming| naming.reference.object == object) {
-            return Ok(None);
+            return Ok(Verdict::Kept);
         }
         let is_ours = object.incarnation == self.owner.incarnation || !self.rules.judging_takes_over;
-        let Some(ids) = self.directory(object)? else { return Ok(None) };
-        let mut without_manifest = Vec::new();
-        for id in ids.into_iter().filter(|id| Some(*id) != forgotten) {
+        let Some(parts) = self.directory(object)? else { return Ok(Verdict::Kept) };
+        let (mut without_manifest, mut unsettled) = (Vec::new(), Vec::new());
+        for (id, end) in parts.into_iter().filter(|(id, _)| Some(*id) != forgotten) {
             // A put of our own may still be on its way, too: another makes it fail.
             if self.unclear.contains(&id) && self.rules.judging_takes_over {
                 self.swap(id, |_| {})?;
             }
             match self.load(id)? {
-                Some((manifest, _)) if manifest.names(object) => return Ok(None),
-                Some(_) if !is_ours => self.take_over(id)?,
-                None if !is_ours => without_manifest.push(id),
-                _ => {}
+                Some((manifest, _)) if manifest.names(object) => return Ok(Verdict::Kept),
+                Some((manifest, _)) if is_ours => unsettled.extend((manifest.reach() < end).then_some(id)),
+                Some(_) => self.take_over(id)?,
+                // A partition that is removed has no log start.
+                None if is_ours => unsettled.extend(self.starts.contains_key(&id).then_some(id)),
+                None => without_manifest.push(id),
             }
         }
-        Ok(Some(Unnamed { object, without_manifest }))
+        if unsettled.is_empty() || !self.rules.judging_takes_over {
+            return Ok(Verdict::Unnamed(Unnamed { object, without_manifest }));
+        }
+        Ok(Verdict::Unsettled(unsettled))
     }
 
     /// Makes the manifest one that this incarnation has put: no put of an earlier one can change it any more. Another broker's

@@ -182,8 +182,8 @@ pub(crate) struct Shipper {
     starts: HashMap<TopicPartitionId, Offset>,
     /// What is known of each partition's producers at the end of its last section.
     tails: HashMap<TopicPartitionId, SectionTail>,
-    /// Partitions in each object, as far as anybody asked.
-    directories: HashMap<ObjectId, Vec<TopicPartitionId>>,
+    /// Partitions in each object with the ends of their parts, as far as anybody asked.
+    directories: HashMap<ObjectId, Vec<(TopicPartitionId, Offset)>>,
     suspects: Suspects,
     /// The newest object of the row, to be deleted once it is that no more: a successor finds the end of the row by it.
     kept: Option<ObjectId>,
@@ -322,7 +322,7 @@ impl Shipper {
             let built = segment::build(object, sections, covers);
             (built.pieces.into_iter().collect(), built.refs)
         })?;
-        self.remember_directory(object, refs.iter().map(|(id, _)| *id).collect());
+        self.remember_directory(object, refs.iter().map(|(id, reference)| (*id, reference.end)).collect());
         Ok(refs)
     }
 
@@ -439,7 +439,8 @@ impl Shipper {
                 let (bytes, chunk) = chunk::build(object, id, &references, covers);
                 (Body::from(bytes), chunk)
             })?;
-            self.remember_directory(object, vec![id]);
+            // No part of a partition: nobody finds it in the row.
+            self.remember_directory(object, vec![(id, Offset::ZERO)]);
             manifest.chunks.push(chunk);
         }
         Ok(())
@@ -449,10 +450,14 @@ impl Shipper {
     fn trim(&mut self, id: TopicPartitionId, log_start: Offset) -> Result<ShipDone, ShipError> {
         let known = self.load(id)?.map(|(manifest, _)| manifest);
         if let Some(pending) = self.pending.get_mut(&id) {
-            let gone = pending.extract_if(.., |naming| naming.reference.end <= log_start);
-            self.suspects.extend(gone.map(|naming| naming.reference.object));
+            let gone: Vec<_> = pending.extract_if(.., |naming| naming.reference.end <= log_start).collect();
             if pending.is_empty() {
                 self.pending.remove(&id);
+            }
+            if !gone.is_empty() {
+                // Whoever finds them in the row must not name them: see `judge`.
+                self.starts.insert(id, log_start);
+                self.suspects.extend(gone.iter().map(|naming| naming.reference.object));
             }
         }
         if let Some(known) = known {
@@ -509,22 +514,23 @@ impl Shipper {
         }
     }
 
-    fn remember_directory(&mut self, object: ObjectId, ids: Vec<TopicPartitionId>) {
+    fn remember_directory(&mut self, object: ObjectId, parts: Vec<(TopicPartitionId, Offset)>) {
         if self.directories.len() >= DIRECTORIES_KEPT {
             self.directories.clear();
         }
-        self.directories.insert(object, ids);
+        self.directories.insert(object, parts);
     }
 
-    /// The partitions in an object; `None` where it is gone.
-    fn directory(&mut self, object: ObjectId) -> Result<Option<Vec<TopicPartitionId>>, ShipError> {
+    /// The partitions in an object, each with the end of its part if there is one; `None` where it is gone.
+    fn directory(&mut self, object: ObjectId) -> Result<Option<Vec<(TopicPartitionId, Offset)>>, ShipError> {
         if let Some(known) = self.directories.get(&object) {
             return Ok(Some(known.clone()));
         }
         let Some(directory) = read_directory(&*self.store, &self.keys, object)? else { return Ok(None) };
-        let ids: Vec<_> = directory.parts.into_iter().map(|(id, _)| id).collect();
-        self.remember_directory(object, ids.clone());
-        Ok(Some(ids))
+        let end = |reference: &SegmentRef| if reference.section_bytes > 0 { reference.end } else { Offset::ZERO };
+        let parts: Vec<_> = directory.parts.into_iter().map(|(id, reference)| (id, end(&reference))).collect();
+        self.remember_directory(object, parts.clone());
+        Ok(Some(parts))
     }
 }
 

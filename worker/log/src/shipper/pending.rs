@@ -75,7 +75,8 @@ impl Parts {
             return manifest;
         }
         let mut manifest = manifest.unwrap_or_else(empty);
-        for part in parts {
+        let reach = manifest.reach();
+        for part in parts.iter().filter(|part| part.end > reach) {
             extend(&mut manifest, &Naming::found(*part));
         }
         Some(manifest)
@@ -150,9 +151,11 @@ impl Shipper {
 
     /// Names what was found of one partition, where that is more than its manifest names already.
     fn name_found(&mut self, id: TopicPartitionId) -> Result<(), ShipError> {
-        let end = self.load(id)?.map_or(Offset::ZERO, |(manifest, _)| manifest.end());
-        let is_more = self.pending.get(&id).is_some_and(|pending| pending.iter().any(|naming| naming.reference.end > end));
-        if is_more {
+        let reach = self.load(id)?.map_or(Offset::ZERO, |(manifest, _)| manifest.reach());
+        if let Some(pending) = self.pending.get_mut(&id) {
+            pending.retain(|naming| naming.reference.end > reach);
+        }
+        if self.pending.get(&id).is_some_and(|pending| !pending.is_empty()) {
             self.swap(id, |_| {})?;
         } else {
             self.pending.remove(&id);

@@ -173,16 +173,43 @@ fn what_was_put_and_not_named_is_named_by_the_next_incarnation() {
 }
 
 #[test]
-fn a_segment_with_parts_that_are_not_named_is_of_use_until_they_are_deleted() {
+fn segments_that_log_starts_have_passed_before_they_were_named_go_when_manifests_say_so() {
     let store = Arc::new(MemoryStore::new());
-    let mut shipper = lazy(&store, 1, 1, 100);
+    let mut shipper = lazy(&store, 1, 1, 4);
     shipper.perform(&ShipTask::Claim).unwrap();
-    shipper.perform(&plan(&[0, 1], 0)).unwrap();
-    let puts = store.requests().puts;
-    assert_eq!(unnamed(shipper.perform(&ShipTask::Trim(id(0), Offset(1))).unwrap()), []);
-    let gone = unnamed(shipper.perform(&ShipTask::Trim(id(1), Offset(1))).unwrap());
-    assert_eq!(gone.iter().map(|unnamed| unnamed.object).collect::<Vec<_>>(), [object(1, 0)]);
-    assert_eq!(store.requests().puts, puts, "no manifest ever named it");
+    let puts = |shipper: &mut Shipper, base| {
+        let mut gone = unnamed(shipper.perform(&plan(&[0, 1], base)).unwrap());
+        let before = store.requests().puts;
+        for partition in [0, 1] {
+            gone.extend(unnamed(shipper.perform(&ShipTask::Trim(id(partition), Offset(base + 1))).unwrap()));
+        }
+        (store.requests().puts - before, gone.iter().map(|unnamed| unnamed.object.seq).collect::<Vec<_>>())
+    };
+    for base in 0..4 {
+        assert_eq!(puts(&mut shipper, base), (0, vec![]), "a successor that finds it in the row would name it");
+    }
+    assert_eq!(puts(&mut shipper, 4), (2, vec![]), "there are enough of them");
+    assert_eq!(puts(&mut shipper, 5), (0, vec![0, 1, 2, 3, 4]));
+    // What is left: a successor finds the last one, and that the log starts behind the others.
+    let parts = pending_parts(&*store, &keys(), Incarnation(2)).unwrap();
+    let named = read_manifest(&*store, &keys(), id(0)).unwrap().unwrap().0;
+    let found = parts.over(id(0), Some(named), || panic!("there is one")).unwrap();
+    assert_eq!(found.segments.iter().map(|segment| segment.object.seq).collect::<Vec<_>>(), [5]);
+}
+
+#[test]
+fn a_process_whose_successor_has_named_its_segment_does_not_delete_it() {
+    let store = Arc::new(MemoryStore::new());
+    let mut first = lazy(&store, 1, 1, 0);
+    first.perform(&ShipTask::Claim).unwrap();
+    first.policy.parts_max = 100;
+    first.perform(&plan(&[0], 0)).unwrap();
+    let mut second = claimed(&store, 2);
+    second.perform(&ShipTask::CatchUp(vec![id(0)])).unwrap();
+    first.policy.parts_max = 0;
+    assert_eq!(unnamed(first.perform(&ShipTask::Trim(id(0), Offset(1))).unwrap()), []);
+    assert!(matches!(first.perform(&ShipTask::Trim(id(0), Offset(1))), Err(ShipError::Fenced { found: 2, ours: 1 })));
+    assert!(read_manifest(&*store, &keys(), id(0)).unwrap().unwrap().0.names(object(1, 0)));
 }
 
 #[test]

@@ -51,7 +51,9 @@ const RULE_SEEDS: u64 = 5000;
 fn is_needed(name: &str, switch: impl Fn(&mut Rules)) {
     let mut rules = Rules::default();
     switch(&mut rules);
-    let failing = (0..RULE_SEEDS).find_map(|seed| run(seed, rules).err().map(|reason| (seed, reason)));
+    // What fails with the rule, too, says nothing of it.
+    let failing = (0..RULE_SEEDS).filter(|seed| run(*seed, rules).is_err()).find(|seed| run(*seed, Rules::default()).is_ok());
+    let failing = failing.and_then(|seed| run(seed, rules).err().map(|reason| (seed, reason)));
     match failing {
         Some((seed, reason)) => println!("without {name} seed {seed} fails: {reason}"),
         None => panic!("no seed fails without {name}"),
@@ -71,6 +73,8 @@ macro_rules! rules {
     };
 }
 
+// `newest_is_kept` is not among them: it matters where a process that was succeeded puts once more just after the newest object went, which no
+// seed comes by; the shipper's tests show it.
 rules!(
     acks_in_order,
     acked_through_is_honest,
@@ -91,7 +95,6 @@ rules!(
     duplicates_wait,
     failed_flush_is_fatal,
     predecessors_are_fenced,
-    newest_is_kept,
     row_is_read_again,
     names_before_data,
     sections_end_exactly,
