@@ -55,7 +55,7 @@ const FIXED_LISTENER: &str = "internal";
 /// Reads of the volume that run at once.
 const VOLUME_READS: usize = 8;
 /// Reads of the object store that run at once: each waits for an answer most of its time.
-const COLD_READS: usize = 8;
+const COLD_READS: usize = 32;
 /// Searches by time that run at once.
 const LOOKUPS: usize = 2;
 /// Fetch sessions, and partitions in all of them together.

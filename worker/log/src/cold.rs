@@ -1,9 +1,6 @@
 //! Reading what only the object store holds.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use store::{ObjectStore, StoreError};
@@ -16,22 +13,21 @@ use crate::{
     engine::read::Budget,
     keys::Keys,
     manifest::{Manifest, ObjectId, Owner, SegmentRef},
+    sections::{Section, Sections},
     segment::{self, SectionBatch},
     shipper::{self, ShipError},
 };
 
-/// Batches listed in sections that are kept after they were read: 40 bytes each.
-const BATCHES_KEPT: usize = 100_000;
 /// One read of batches, unless the first batch is larger.
 pub(crate) const READ_BYTES_MAX: usize = 4 << 20;
-
-type Section = Arc<Vec<SectionBatch>>;
+/// Whoever takes so much at once is not looking around: more is wanted, also of one who is seen for the first time.
+const DRAIN_BYTES: u64 = 256 << 10;
 
 /// The store, as readers see it. Shared by all of them.
 pub(crate) struct Cold {
     store: Arc<dyn ObjectStore>,
     keys: Keys,
-    sections: Mutex<VecDeque<((ObjectId, TopicPartitionId), Section)>>,
+    sections: Mutex<Sections>,
     /// Where something is read ahead.
     ahead: Option<Ahead>,
 }
@@ -39,7 +35,7 @@ pub(crate) struct Cold {
 impl Cold {
     /// Reads exactly what it is asked for.
     pub(crate) fn new(store: Arc<dyn ObjectStore>, keys: Keys) -> Self {
-        Self { store, keys, sections: Mutex::new(VecDeque::new()), ahead: None }
+        Self { store, keys, sections: Mutex::default(), ahead: None }
     }
 
     /// Reads ahead within `bytes_max` of memory.
@@ -85,6 +81,21 @@ impl Cold {
         read: &Read,
         end: Offset,
     ) -> Result<(Vec<Bytes>, Offset), ReadError> {
+        self.read_while(id, manifest, read, end, &|| true)
+    }
+
+    /// The same; nothing where it is not `is_wanted` any more.
+    ///
+    /// # Errors
+    /// As [`Cold::read`].
+    pub(crate) fn read_while(
+        &self,
+        id: TopicPartitionId,
+        manifest: &Manifest,
+        read: &Read,
+        end: Offset,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<(Vec<Bytes>, Offset), ReadError> {
         let Some(segment) = manifest.segment_of(read.from).filter(|segment| segment.base <= read.from) else {
             if read.from < manifest.log_start {
                 // Deleted, by a process that was this broker before: the log follows.
@@ -107,12 +118,19 @@ impl Cold {
         let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Ok((Vec::new(), read.from)) };
         let range = segment.data_at + first.at..segment.data_at + last.at + u64::from(last.length);
         let blocks = match &self.ahead {
-            Some(ahead) if ahead.goes_on(id, read.from, last.end()) => {
-                let next = manifest.segment_of(segment.end);
-                ahead.read(segment, range, next).map_err(|source| ReadError::Store { partition: id, source })?
+            Some(ahead) if ahead.goes_on(id, read.from) || range.end - range.start >= DRAIN_BYTES => {
+                let is_known = |segment: &SegmentRef| self.sections().get(segment.object, id).is_some();
+                let blocks = ahead.read(segment, range, manifest.from(segment.end), is_known, is_wanted);
+                let Some(blocks) = blocks.map_err(|source| ReadError::Store { partition: id, source })? else {
+                    return Ok((Vec::new(), read.from));
+                };
+                blocks
             }
             _ => vec![(range.start, self.get(id, segment.object, range)?)],
         };
+        if let Some(ahead) = &self.ahead {
+            ahead.has_read(id, read.from, last.end());
+        }
         let mut found = Slices::default();
         for wanted in &wanted {
             let bytes = found.add(&blocks, segment.data_at + wanted.at, wanted.length as usize);
@@ -125,24 +143,21 @@ impl Cold {
 
     /// The batches of one partition in one segment.
     pub(crate) fn section(&self, id: TopicPartitionId, segment: &SegmentRef) -> Result<Section, ReadError> {
-        let name = (segment.object, id);
-        let known = self.sections.lock().unwrap_or_else(PoisonError::into_inner).iter().find(|(key, _)| *key == name).cloned();
-        if let Some((_, section)) = known {
+        if let Some(section) = self.sections().get(segment.object, id) {
             return Ok(section);
         }
-        let range = segment.section_at..segment.section_at + u64::from(segment.section_bytes);
-        let bytes = self.get(id, segment.object, range)?;
+        let bytes = match &self.ahead {
+            Some(ahead) => ahead.section(segment).map_err(|source| ReadError::Store { partition: id, source })?,
+            None => self.get(id, segment.object, segment.section_at..segment.section_at + u64::from(segment.section_bytes))?,
+        };
         let section = segment::decode_section(&bytes).map_err(|_| self.corrupt(id, segment.object, segment.base))?;
         let section = Arc::new(section);
-        let mut sections = self.sections.lock().unwrap_or_else(PoisonError::into_inner);
-        sections.push_back((name, section.clone()));
-        let mut kept: usize = sections.iter().map(|(_, section)| section.len()).sum();
-        while kept > BATCHES_KEPT
-            && let Some((_, oldest)) = sections.pop_front()
-        {
-            kept -= oldest.len();
-        }
+        self.sections().insert(segment.object, id, section.clone());
         Ok(section)
+    }
+
+    fn sections(&self) -> MutexGuard<'_, Sections> {
+        self.sections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn get(&self, id: TopicPartitionId, object: ObjectId, range: std::ops::Range<u64>) -> Result<Bytes, ReadError> {

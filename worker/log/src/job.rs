@@ -84,13 +84,16 @@ fn read_cold(
         return Ok((Vec::new(), read.from));
     }
     let manifest = known_manifest(shared, id, manifest)?;
-    let (mut batches, mut at) = shared.cold.read(id, &manifest, read, end)?;
+    let (mut batches, mut at) = shared.cold.read_while(id, &manifest, read, end, is_wanted)?;
     let bytes_max = read.bytes_max.min(READ_BYTES_MAX);
     let mut bytes: usize = batches.iter().map(Bytes::len).sum();
     while bytes > 0 && bytes < bytes_max && at < end.min(manifest.end()) && is_wanted() {
         let rest = Read { from: at, bytes_max: bytes_max - bytes, whole_first_batch: false, isolation: read.isolation };
         // What fails here is read first the next time, and told then.
-        let Some((more, next)) = shared.cold.read(id, &manifest, &rest, end).ok().filter(|(more, _)| !more.is_empty()) else { break };
+        let Some((more, next)) = shared.cold.read_while(id, &manifest, &rest, end, is_wanted).ok().filter(|(more, _)| !more.is_empty())
+        else {
+            break;
+        };
         bytes += more.iter().map(Bytes::len).sum::<usize>();
         batches.extend(more);
         at = next;

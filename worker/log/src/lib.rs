@@ -30,6 +30,7 @@ mod restore;
 mod retention;
 mod roster;
 mod rules;
+mod sections;
 mod segment;
 mod shell;
 mod shipper;

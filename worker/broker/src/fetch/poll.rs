@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::{StreamExt, stream::FuturesUnordered};
 use log::{Fetched, Isolation, Read, ReadOutcome, TopicPartitionId};
 use units::LeaderEpoch;
 use wire::ErrorCode;
@@ -20,6 +21,8 @@ const SHARE_PATIENCE: Duration = Duration::from_secs(5);
 /// The largest answer from what is kept for those who want little.
 const SMALL_ANSWER_BYTES: usize = 16 << 10;
 
+/// How long an answer that has something from the object store waits for the rest of it.
+const COLD_GRACE: Duration = Duration::from_millis(10);
 /// The most that one read of the object store is given.
 const COLD_READ_BYTES: usize = 4 << 20;
 
@@ -204,7 +207,8 @@ struct Cold {
     is_first: bool,
 }
 
-/// Reads all of `cold` at once, as far as there is memory for it.
+/// Reads all of `cold` at once, as far as there is memory for it. What is late when the first is there is left for the next fetch, which finds
+/// it in memory: a reader of many partitions does not wait for the slowest each time.
 async fn read_cold(shared: &Shared, all: &mut [Polled], cold: Vec<Cold>, isolation: Isolation) {
     let mut reading = Vec::with_capacity(cold.len());
     for Cold { index, partition, bytes_max, is_first } in cold {
@@ -216,8 +220,20 @@ async fn read_cold(shared: &Shared, all: &mut [Polled], cold: Vec<Cold>, isolati
         let wanted = (all[index].wanted, is_first);
         reading.push(async move { (index, cold::read(shared, partition, wanted, isolation, share).await) });
     }
-    for (index, (result, taken)) in futures::future::join_all(reading).await {
+    let mut reading: FuturesUnordered<_> = reading.into_iter().collect();
+    let mut grace = None;
+    while let Some((index, (result, taken))) = next_within(&mut reading, grace).await {
         (all[index].result, all[index].cold) = (result, taken);
+        let is_first = grace.is_none() && all[index].bytes() > 0;
+        grace = grace.or_else(|| is_first.then(|| tokio::time::Instant::now() + COLD_GRACE));
+    }
+}
+
+/// The next that is through; `None` where all are, or the time is over.
+async fn next_within<F: Future>(reading: &mut FuturesUnordered<F>, until: Option<tokio::time::Instant>) -> Option<F::Output> {
+    match until {
+        Some(until) => tokio::time::timeout_at(until, reading.next()).await.ok().flatten(),
+        None => reading.next().await,
     }
 }
 

@@ -6,6 +6,7 @@ use store::{Body, Fault, Injection, MemoryStore, Operation, WriteIds};
 use units::{BrokerId, Incarnation, PartitionId, TimestampMs, TopicId};
 
 use super::*;
+use crate::manifest::ObjectId;
 
 const PART_BYTES: u64 = 10_000;
 
@@ -46,11 +47,10 @@ fn check(segment: &SegmentRef, range: Range<u64>, blocks: &[(u64, Bytes)]) {
 /// Reads all of `count` parts in pieces of `step` bytes.
 fn drain(ahead: &Ahead, count: u64, step: u64) {
     for seq in 0..count {
-        let (segment, next) = (part(seq), part(seq + 1));
-        let next = (seq + 1 < count).then_some(&next);
+        let (segment, next) = (part(seq), (seq + 1..count).map(part).collect::<Vec<_>>());
         for at in (24..24 + PART_BYTES).step_by(usize::try_from(step).unwrap()) {
             let range = at..(at + step).min(24 + PART_BYTES);
-            check(&segment, range.clone(), &ahead.read(&segment, range, next).unwrap());
+            check(&segment, range.clone(), &ahead.read(&segment, range, &next, |_| true, &|| true).unwrap().unwrap());
             assert!(ahead.bytes() <= 6000 + 2000, "{} bytes", ahead.bytes());
         }
     }
@@ -77,7 +77,7 @@ fn readers_beside_each_other_get_what_is_theirs() {
                     let segment = part(seq);
                     for at in (24..24 + PART_BYTES).step_by(step) {
                         let range = at..(at + step as u64).min(24 + PART_BYTES);
-                        check(&segment, range.clone(), &ahead.read(&segment, range, None).unwrap());
+                        check(&segment, range.clone(), &ahead.read(&segment, range, &[], |_| true, &|| true).unwrap().unwrap());
                     }
                 }
             });
@@ -90,19 +90,22 @@ fn who_waits_for_a_block_that_fails_is_told_and_may_ask_again() {
     let store = store(1);
     let ahead = Ahead::start(store.clone(), keys(), 60_000);
     store.inject(Injection::next(Operation::Get, Fault::Unavailable));
-    assert!(ahead.read(&part(0), 24..100, None).is_err());
-    check(&part(0), 24..100, &ahead.read(&part(0), 24..100, None).unwrap());
+    assert!(ahead.read(&part(0), 24..100, &[], |_| true, &|| true).is_err());
+    check(&part(0), 24..100, &ahead.read(&part(0), 24..100, &[], |_| true, &|| true).unwrap().unwrap());
 }
 
 #[test]
 fn only_who_goes_on_where_it_stopped_is_read_ahead_for() {
     let ahead = Ahead::start(store(1), keys(), 6000);
     let id = |partition| TopicPartitionId { topic: TopicId([1; 16]), partition: PartitionId(partition) };
-    assert!(!ahead.goes_on(id(0), Offset(0), Offset(10)));
-    assert!(!ahead.goes_on(id(1), Offset(10), Offset(20)));
-    assert!(!ahead.goes_on(id(0), Offset(500), Offset(510)));
-    assert!(ahead.goes_on(id(0), Offset(10), Offset(20)));
-    assert!(ahead.goes_on(id(0), Offset(510), Offset(520)));
+    for (partition, from, end, goes_on) in
+        [(0, 0, 10, false), (1, 10, 20, false), (0, 500, 510, false), (0, 10, 20, true), (0, 510, 520, true)]
+    {
+        assert_eq!(ahead.goes_on(id(partition), Offset(from)), goes_on, "{partition} from {from}");
+        ahead.has_read(id(partition), Offset(from), Offset(end));
+    }
+    assert!(!ahead.goes_on(id(1), Offset(30)));
+    assert!(ahead.goes_on(id(1), Offset(30)), "who was not waited for comes back");
 }
 
 #[test]
@@ -115,9 +118,11 @@ fn readers_beside_each_other_get_every_byte_about_once() {
     for (step, at) in (24..24 + PART_BYTES).step_by(500).enumerate() {
         for seq in 0..8 {
             let place = |step: usize| Offset(i64::try_from(step).unwrap());
-            ahead.goes_on(id(i32::try_from(seq).unwrap()), place(step), place(step + 1));
+            let id = id(i32::try_from(seq).unwrap());
+            ahead.goes_on(id, place(step));
+            ahead.has_read(id, place(step), place(step + 1));
             if step > 0 {
-                check(&part(seq), at..at + 500, &ahead.read(&part(seq), at..at + 500, None).unwrap());
+                check(&part(seq), at..at + 500, &ahead.read(&part(seq), at..at + 500, &[], |_| true, &|| true).unwrap().unwrap());
             }
         }
     }
@@ -128,8 +133,8 @@ fn readers_beside_each_other_get_every_byte_about_once() {
 #[test]
 fn blocks_leave_room_for_all_readers() {
     assert_eq!(block_bytes(32 << 20, 0), 4 << 20);
-    assert_eq!(block_bytes(32 << 20, 2), 4 << 20);
-    assert_eq!(block_bytes(32 << 20, 16), 512 << 10);
+    assert_eq!(block_bytes(32 << 20, 2), 2 << 20);
+    assert_eq!(block_bytes(32 << 20, 16), 256 << 10);
     assert_eq!(block_bytes(32 << 20, 10_000), 512);
     assert_eq!(block_bytes(1, 1), 1);
 }
