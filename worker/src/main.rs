@@ -14,7 +14,7 @@ use std::process::ExitCode;
 /// Frames, groups and segments are a few megabytes each and die young: the system's allocator keeps twice what is in use of them, and pays
 /// for every one with page faults.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Declared topics and exactly-once streaming SQL, spoken to with any Kafka client.
 #[derive(Parser)]
