@@ -14,6 +14,7 @@
 //! tests can hold what a design costs.
 
 mod conduct;
+mod distance;
 mod fault;
 mod objects;
 mod operation;
@@ -23,6 +24,7 @@ mod service;
 mod wire;
 
 pub use conduct::Conduct;
+pub use distance::Distance;
 pub use fault::{Fault, Injection, Plan};
 pub use operation::Operation;
 pub use requests::{Entry, Requests};

@@ -1,7 +1,8 @@
 //! A server on loopback, and what its owner can ask of it.
 
 use crate::{
-    Conduct, Entry, Injection, Plan, Requests,
+    Conduct, Distance, Entry, Injection, Plan, Requests,
+    distance::{Link, Linked},
     fault::Faults,
     objects::{Condition, Objects},
     service::{Keys, Service, Shared},
@@ -61,6 +62,14 @@ impl Server {
     /// # Errors
     /// Where the address cannot be bound.
     pub fn start_at(address: SocketAddr) -> io::Result<Self> {
+        Self::start_far(address, None)
+    }
+
+    /// The same, as far away as said.
+    ///
+    /// # Errors
+    /// Where the address cannot be bound.
+    pub fn start_far(address: SocketAddr, distance: Option<Distance>) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -79,7 +88,7 @@ impl Server {
         let entered = runtime.enter();
         let listener = tokio::net::TcpListener::from_std(listener)?;
         drop(entered);
-        runtime.spawn(accept(listener, wire, is_away));
+        runtime.spawn(accept(listener, wire, is_away, distance.map(|distance| Arc::new(Link::new(distance)))));
         Ok(Self { address, shared, hooks, away, runtime: Some(runtime) })
     }
 
@@ -195,7 +204,7 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: tokio::net::TcpListener, wire: Wire, is_away: watch::Receiver<bool>) {
+async fn accept(listener: tokio::net::TcpListener, wire: Wire, is_away: watch::Receiver<bool>, link: Option<Arc<Link>>) {
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
         if *is_away.borrow() {
@@ -203,10 +212,19 @@ async fn accept(listener: tokio::net::TcpListener, wire: Wire, is_away: watch::R
         }
         let _ = stream.set_nodelay(true); // only latency is at stake
         wire.hooks.requests().connections += 1;
-        let (wire, mut is_away) = (wire.clone(), is_away.clone());
+        let (wire, mut is_away, link) = (wire.clone(), is_away.clone(), link.clone());
         tokio::spawn(async move {
-            let answer = hyper::service::service_fn(|request| wire.clone().answer(request));
-            let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
+            let first_byte = link.as_ref().map(|link| link.first_byte());
+            let answer = hyper::service::service_fn(|request| {
+                let wire = wire.clone();
+                async move {
+                    if let Some(first_byte) = first_byte {
+                        tokio::time::sleep(first_byte).await;
+                    }
+                    wire.answer(request).await
+                }
+            });
+            let serving = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(Linked::new(stream, link)), answer);
             tokio::select! {
                 _ = serving => {} // however it ended, the client knows
                 _ = is_away.wait_for(|is_away| *is_away) => {}
