@@ -10,7 +10,7 @@ use streamwright_tests::{
 };
 
 #[test]
-fn from_install_to_uninstall_and_back() {
+fn on_two_nodes_from_install_to_uninstall_and_back() {
     let (platform, flights) = (Oracle::of(&platform::example(), &platform::RESULTS), Oracle::of(&flights::example(), &flights::RESULTS));
     let Some(installed) = Installed::start() else { return };
 

@@ -39,7 +39,7 @@ struct Night<'a> {
 }
 
 #[test]
-fn whatever_fails_nothing_is_lost_or_counted_twice_and_status_is_true() {
+fn on_two_nodes_whatever_fails_nothing_is_lost_or_counted_twice_and_status_is_true() {
     let Some(installed) = Installed::start() else { return };
     let _ = installed.cluster.kubectl(&["create", "namespace", "outages"]);
     installed.put_credentials("outages");
