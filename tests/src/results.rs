@@ -80,7 +80,12 @@ impl Oracle {
                 let watermark = seen.watermark(wanted.pipeline);
                 (closed_by(&watermark).len() * 10 > expected.len() * 9).then_some(watermark)
             });
-            let lines = seen.committed(wanted.topic);
+            // What has no windows is closed from the start: no watermark says that all of it is there.
+            let rows_min = closed_by(&watermark).len();
+            let lines = until(&format!("{}: {rows_min} rows, those of closed windows", wanted.topic), patience, || {
+                let lines = seen.committed(wanted.topic);
+                (lines.len() >= rows_min).then_some(lines)
+            });
             let got = by_key(wanted, lines.iter().map(String::as_str));
             assert_eq!(got.len(), lines.len(), "{}: a row is there twice", wanted.topic);
             for (key, row) in closed_by(&watermark) {
