@@ -115,11 +115,11 @@ impl Ahead {
         self.0.fetch(part, range, block, is_wanted)
     }
 
-    /// The bytes of the section of `segment`.
-    pub(crate) fn section(&self, segment: &SegmentRef) -> Result<Bytes, StoreError> {
+    /// The bytes of the section of `segment`; `None` where nobody waits for them any more.
+    pub(crate) fn section(&self, segment: &SegmentRef, is_wanted: &dyn Fn() -> bool) -> Result<Option<Bytes>, StoreError> {
         let section = section(segment);
-        let found = self.0.fetch(section, section.start..section.end, u64::MAX, &|| true)?;
-        Ok(found.and_then(|found| found.into_iter().next()).map(|(_, bytes)| bytes).unwrap_or_default())
+        let found = self.0.fetch(section, section.start..section.end, u64::MAX, is_wanted)?;
+        Ok(found.map(|found| found.into_iter().next().map(|(_, bytes)| bytes).unwrap_or_default()))
     }
 
     /// Bytes of blocks in memory or on their way.

@@ -103,7 +103,7 @@ impl Cold {
             }
             return Err(ReadError::Corrupt { partition: id, offset: read.from, place: self.keys.manifest(id).to_string() });
         };
-        let section = self.section(id, segment)?;
+        let Some(section) = self.section_while(id, segment, is_wanted)? else { return Ok((Vec::new(), read.from)) };
         let mut budget = Budget::new(read);
         let first = section.partition_point(|batch| batch.end() <= read.from);
         let mut wanted: Vec<SectionBatch> = Vec::new();
@@ -143,17 +143,28 @@ impl Cold {
 
     /// The batches of one partition in one segment.
     pub(crate) fn section(&self, id: TopicPartitionId, segment: &SegmentRef) -> Result<Section, ReadError> {
+        self.section_while(id, segment, &|| true).map(|section| section.expect("somebody waits"))
+    }
+
+    /// The same; `None` where it is not `is_wanted` any more.
+    fn section_while(
+        &self,
+        id: TopicPartitionId,
+        segment: &SegmentRef,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<Option<Section>, ReadError> {
         if let Some(section) = self.sections().get(segment.object, id) {
-            return Ok(section);
+            return Ok(Some(section));
         }
         let bytes = match &self.ahead {
-            Some(ahead) => ahead.section(segment).map_err(|source| ReadError::Store { partition: id, source })?,
-            None => self.get(id, segment.object, segment.section_at..segment.section_at + u64::from(segment.section_bytes))?,
+            Some(ahead) => ahead.section(segment, is_wanted).map_err(|source| ReadError::Store { partition: id, source })?,
+            None => Some(self.get(id, segment.object, segment.section_at..segment.section_at + u64::from(segment.section_bytes))?),
         };
+        let Some(bytes) = bytes else { return Ok(None) };
         let section = segment::decode_section(&bytes).map_err(|_| self.corrupt(id, segment.object, segment.base))?;
         let section = Arc::new(section);
         self.sections().insert(segment.object, id, section.clone());
-        Ok(section)
+        Ok(Some(section))
     }
 
     fn sections(&self) -> MutexGuard<'_, Sections> {

@@ -107,12 +107,12 @@ impl Manifest {
 
     /// The segment that holds `offset`, or the first behind it.
     pub(crate) fn segment_of(&self, offset: Offset) -> Option<&SegmentRef> {
-        self.segments.get(self.segments.partition_point(|segment| segment.end <= offset))
+        self.from(offset).first()
     }
 
     /// The segments from the one that holds `offset` on.
     pub(crate) fn from(&self, offset: Offset) -> &[SegmentRef] {
-        &self.segments[self.segments.partition_point(|segment| segment.end <= offset)..]
+        &self.segments[self.behind(offset)..]
     }
 
     /// Moves the log start forward and gives the segments that nothing is read from any more.

@@ -95,6 +95,18 @@ fn who_waits_for_a_block_that_fails_is_told_and_may_ask_again() {
 }
 
 #[test]
+fn who_is_not_waited_for_any_more_does_not_wait_for_what_another_reads() {
+    let ahead = Ahead::start(store(1), keys(), 6000);
+    let segment = SegmentRef { section_at: 24, section_bytes: 100, ..part(0) };
+    let on_its_way = Extent { object: segment.object, start: 24, end: 124 };
+    let run = ahead.0.lock().blocks.begin(on_its_way, 6000, true).unwrap();
+    assert_eq!(ahead.section(&segment, &|| false).unwrap(), None);
+    assert!(ahead.read(&segment, 24..100, &[], |_| true, &|| false).unwrap().is_none());
+    ahead.0.load(&run).unwrap();
+    assert_eq!(ahead.section(&segment, &|| true).unwrap().unwrap().len(), 100, "and it is there for who comes back");
+}
+
+#[test]
 fn only_who_goes_on_where_it_stopped_is_read_ahead_for() {
     let ahead = Ahead::start(store(1), keys(), 6000);
     let id = |partition| TopicPartitionId { topic: TopicId([1; 16]), partition: PartitionId(partition) };
