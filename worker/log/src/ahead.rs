@@ -217,6 +217,8 @@ impl Lane {
                 state = self.wanted.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
+            // There may be room for more than this.
+            self.wanted.notify_one();
             drop(state);
             if let Err(error) = self.load(&run) {
                 // Whoever needs it reads it, and is told.

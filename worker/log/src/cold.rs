@@ -116,7 +116,11 @@ impl Cold {
             wanted.push(*batch);
         }
         let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Ok((Vec::new(), read.from)) };
-        let range = segment.data_at + first.at..segment.data_at + last.at + u64::from(last.length);
+        let (start, end_of_last) = (first.at, last.at + u64::from(last.length));
+        if end_of_last > segment.data_bytes {
+            return Err(self.corrupt(id, segment.object, last.base));
+        }
+        let range = segment.data_at + start..segment.data_at + end_of_last;
         let blocks = match &self.ahead {
             Some(ahead) if ahead.goes_on(id, read.from) || range.end - range.start >= DRAIN_BYTES => {
                 let is_known = |segment: &SegmentRef| self.sections().get(segment.object, id).is_some();

@@ -4,8 +4,8 @@
 //! incarnation that alone proves nothing, since a manifest which that one has put may still be on its way to the store: each
 //! of them is taken over first, by a put that makes every earlier one fail. For one of this incarnation it proves nothing either, where a
 //! log start passed a part before any manifest named it: a successor finds the part in the row and names it, unless a manifest says that the
-//! log start lies behind it. Such segments are kept until there are enough of them to be worth the puts; a successor refuses those, and removes
-//! what we leave. Fences and epoch objects are kept for ever.
+//! log start lies behind it. Such segments are kept until there are enough of them to be worth the puts, which fail where a successor has put its own;
+//! what is left when a process ends, its successor removes. Fences and epoch objects are kept for ever.
 
 use std::collections::{BTreeSet, HashSet};
 

@@ -178,12 +178,12 @@ fn segments_that_log_starts_have_passed_before_they_were_named_go_when_manifests
     let mut shipper = lazy(&store, 1, 1, 4);
     shipper.perform(&ShipTask::Claim).unwrap();
     let puts = |shipper: &mut Shipper, base| {
-        let mut gone = unnamed(shipper.perform(&plan(&[0, 1], base)).unwrap());
+        let mut gone = unnamed_of(shipper.perform(&plan(&[0, 1], base)).unwrap());
         let before = store.requests().puts;
         for partition in [0, 1] {
-            gone.extend(unnamed(shipper.perform(&ShipTask::Trim(id(partition), Offset(base + 1))).unwrap()));
+            gone.extend(unnamed_of(shipper.perform(&ShipTask::Trim(id(partition), Offset(base + 1))).unwrap()));
         }
-        (store.requests().puts - before, gone.iter().map(|unnamed| unnamed.object.seq).collect::<Vec<_>>())
+        (store.requests().puts - before, gone.iter().map(|object| object.seq).collect::<Vec<_>>())
     };
     for base in 0..4 {
         assert_eq!(puts(&mut shipper, base), (0, vec![]), "a successor that finds it in the row would name it");
@@ -272,6 +272,18 @@ fn small_segments_become_one_and_readers_get_the_same() {
     let done = shipper.perform(&ShipTask::Merge(id(1), before.segments[1..5].to_vec())).unwrap();
     let gone: Vec<_> = unnamed_of(done);
     assert_eq!(gone, (1..5).map(|seq| object(1, seq)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_section_that_lists_more_than_its_part_has_is_damaged() {
+    let store = Arc::new(MemoryStore::new());
+    claimed(&store, 1).perform(&plan(&[0], 0)).unwrap();
+    let mut manifest = read_manifest(&*store, &keys(), id(0)).unwrap().unwrap().0;
+    manifest.segments[0].data_bytes -= 1;
+    let read = crate::Read { from: Offset(0), bytes_max: 1 << 20, whole_first_batch: true, isolation: Default::default() };
+    for cold in [0, 1 << 20].map(|ahead| crate::cold::Cold::new(store.clone(), keys()).reading_ahead(ahead)) {
+        assert!(matches!(cold.read(id(0), &manifest, &read, Offset(1)), Err(crate::ReadError::Corrupt { .. })));
+    }
 }
 
 fn unnamed_of(done: ShipDone) -> Vec<ObjectId> {

@@ -51,9 +51,11 @@ const RULE_SEEDS: u64 = 5000;
 fn is_needed(name: &str, switch: impl Fn(&mut Rules)) {
     let mut rules = Rules::default();
     switch(&mut rules);
-    // What fails with the rule, too, says nothing of it.
-    let failing = (0..RULE_SEEDS).filter(|seed| run(*seed, rules).is_err()).find(|seed| run(*seed, Rules::default()).is_ok());
-    let failing = failing.and_then(|seed| run(seed, rules).err().map(|reason| (seed, reason)));
+    let failing = (0..RULE_SEEDS).find_map(|seed| {
+        let reason = run(seed, rules).err()?;
+        // What fails with the rule, too, says nothing of it.
+        run(seed, Rules::default()).is_ok().then_some((seed, reason))
+    });
     match failing {
         Some((seed, reason)) => println!("without {name} seed {seed} fails: {reason}"),
         None => panic!("no seed fails without {name}"),
