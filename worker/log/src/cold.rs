@@ -59,7 +59,7 @@ impl Cold {
                 return Ok(named);
             }
             let owner = Owner { broker: self.keys.broker(), incarnation: Incarnation(0) };
-            let parts = shipper::pending_parts(&*self.store, &self.keys, Incarnation(u32::MAX))?;
+            let parts = shipper::pending_parts(&*self.store, &self.keys, Incarnation(u32::MAX), 1)?;
             Ok(parts.over(id, named, || Manifest::new(owner)))
         };
         match read() {

@@ -49,6 +49,8 @@ pub struct LogConfig {
     /// Whether it is tried at each start that the store arbitrates between conditional puts, before anything is entrusted to it.
     /// Default false, as a folder store needs no trial.
     pub probe_store: bool,
+    /// Requests to the store that a start on an empty volume makes at once. Default 32.
+    pub restore_requests_max: usize,
     /// How long a start with an intact volume waits for the store's word on which incarnation was the last. Default 3 s.
     pub open_patience: Duration,
     /// Memory for what readers of the store have read ahead. Default 32 MiB; 0 reads nothing ahead.
@@ -117,6 +119,7 @@ impl LogConfig {
             merge_bytes: 8 << 20,
             merge_pieces_min: 8,
             probe_store: false,
+            restore_requests_max: 32,
             open_patience: Duration::from_secs(3),
             cold_bytes_max: 32 << 20,
             ship: Ship::WhenAsked,

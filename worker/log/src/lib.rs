@@ -6,6 +6,7 @@
 
 mod ahead;
 mod aligned;
+mod at_once;
 mod batch;
 mod checkpoint;
 mod chunk;

@@ -68,7 +68,8 @@ pub(crate) fn open(
     let mut shipper = Shipper::new(store.clone(), keys.clone(), owner, write_ids, (rules, Policy::of(&config)));
     let is_restored = is_empty && known > 0 && rules.empty_volumes_are_restored;
     if is_restored {
-        take_back(&mut recovery, disk, &mut shipper, (&*store, &keys, incarnation)).map_err(|error| not_restored(error, known))?;
+        take_back(&mut recovery, disk, &mut shipper, (&*store, &keys, config.restore_requests_max))
+            .map_err(|error| not_restored(error, known))?;
     }
     let capacity_bytes =
         disk.capacity_bytes().map_err(|source| OpenError::Disk { action: "ask for the size of", name: "the volume".into(), source })?;
@@ -104,6 +105,8 @@ fn check(config: &LogConfig) -> Result<(), OpenError> {
     bound("group_bytes_max", group, group >= 4096 && group <= file / 2, "it must be 4 KiB to half a WAL file")?;
     let flushes = config.flushes_in_flight;
     bound("flushes_in_flight", flushes as u64, (1..=4).contains(&flushes), "it must be 1 to 4")?;
+    let requests = config.restore_requests_max;
+    bound("restore_requests_max", requests as u64, requests >= 1, "it must be 1 at least")?;
     bound("merge_pieces_min", config.merge_pieces_min, config.merge_pieces_min >= 2, "it must be 2 at least")?;
     let spares = config.wal_spare_files;
     bound("wal_spare_files", spares as u64, (1..=64).contains(&spares), "it must be 1 to 64")
@@ -169,10 +172,10 @@ fn take_back(
     recovery: &mut Recovery,
     disk: &dyn Disk,
     shipper: &mut Shipper,
-    (store, keys, ours): (&dyn ObjectStore, &Keys, Incarnation),
+    (store, keys, requests_max): (&dyn ObjectStore, &Keys, usize),
 ) -> Result<(), ShipError> {
     insist(shipper, &ShipTask::Claim)?;
-    let restored = restore::read(store, keys, ours)?;
+    let restored = restore::read((store, keys), shipper, requests_max)?;
     restore::keep_names(disk, &restored.names).map_err(ShipError::Local)?;
     let ids: Vec<_> = restored.partitions.keys().copied().collect();
     recovery.report.partitions = ids.len();

@@ -1,31 +1,30 @@
 //! A broker that starts on an empty volume: everything comes back from the store.
 //!
-//! The claim comes first: it ends the row of the incarnation before, so that what is read then is all there will ever be. The
-//! roster says which partitions there are. Of each the manifest, and what was put and not named behind it, say which segments hold
-//! it; the last section says what its producers did, and the sections with aborted transactions say which. Batches are not copied:
+//! The claim comes first: it ends the row of the incarnation before. The roster says which partitions there are. Of each the manifest
+//! is taken over with what was put and not named behind it, so that what is read then is all there will ever be, and says which
+//! segments hold it; the last section says what its producers did, and the sections with aborted transactions say which. Batches are not copied:
 //! they are read from the store when somebody wants them.
 //!
 //! What comes back is what had left: a prefix of the WAL, the same for all partitions. What was acknowledged since is lost with the
 //! volume, and was counted as at risk.
 
-use std::{collections::BTreeMap, sync::Mutex, thread};
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use store::ObjectStore;
-use units::{Incarnation, Offset};
+use store::{ObjectStore, Version};
+use units::Offset;
 
 use crate::{
     Disk, TopicPartitionId,
+    at_once::at_once,
     engine::NAMED,
     keys::Keys,
-    manifest::{Manifest, Owner},
+    manifest::Manifest,
     partition::{Partition, transactions::Transactions},
     roster::{self, Entry},
-    shipper::{self, Parts, ShipError, segment_state},
+    shipper::{self, Parts, ShipError, Shipper, segment_state},
 };
 
-/// Partitions that are read at once.
-const THREADS: usize = 8;
 /// Named objects asked for at once; a broker has few.
 const NAMES_MAX: usize = 1000;
 
@@ -36,34 +35,30 @@ pub(crate) struct Restored {
     pub(crate) names: BTreeMap<String, Bytes>,
 }
 
-/// Reads everything back, after `ours` has claimed the store.
+/// Takes everything over and reads it back, up to `requests_max` partitions at once, after `shipper` has claimed the store.
 ///
 /// # Errors
 /// Where the store does not answer, or what it holds is damaged: a part of it must not pass for the whole.
-pub(crate) fn read(store: &dyn ObjectStore, keys: &Keys, ours: Incarnation) -> Result<Restored, ShipError> {
+pub(crate) fn read((store, keys): (&dyn ObjectStore, &Keys), shipper: &mut Shipper, requests_max: usize) -> Result<Restored, ShipError> {
     let Some(roster) = shipper::roster_of(store, keys)? else { return Ok(Restored::default()) };
-    let parts = shipper::pending_parts(store, keys, ours)?;
-    let waiting = Mutex::new(roster.partitions.iter());
-    let next = || waiting.lock().expect("no holder panics").next();
-    let read_some = || -> Result<Vec<_>, ShipError> {
-        let mut read = Vec::new();
-        while let Some(entry) = next() {
-            read.push((entry.id, read_partition(store, keys, entry, &parts)?));
-        }
-        Ok(read)
-    };
-    let threads = THREADS.min(roster.partitions.len());
-    let read = thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(read_some)).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a reader does not panic")).collect::<Result<Vec<_>, _>>()
-    })?;
-    Ok(Restored { partitions: read.into_iter().flatten().collect(), names: read_names(store, keys)? })
+    let parts = shipper.found_parts()?;
+    let read = at_once(&roster.partitions, requests_max, |entry| read_partition((store, keys), shipper, entry, &parts))?;
+    let (mut partitions, mut taken) = (BTreeMap::new(), HashMap::new());
+    for (entry, (partition, version)) in roster.partitions.iter().zip(read) {
+        taken.extend(partition.manifest.clone().zip(version).map(|known| (entry.id, known)));
+        partitions.insert(entry.id, partition);
+    }
+    shipper.adopt(taken);
+    Ok(Restored { partitions, names: read_names(store, keys)? })
 }
 
-fn read_partition(store: &dyn ObjectStore, keys: &Keys, entry: &Entry, parts: &Parts) -> Result<Partition, ShipError> {
-    let named = shipper::read_manifest(store, keys, entry.id)?.map(|(manifest, _)| manifest);
-    let owner = Owner { broker: keys.broker(), incarnation: Incarnation(0) };
-    let manifest = parts.over(entry.id, named, || Manifest::new(owner));
+fn read_partition(
+    (store, keys): (&dyn ObjectStore, &Keys),
+    shipper: &Shipper,
+    entry: &Entry,
+    parts: &Parts,
+) -> Result<(Partition, Option<Version>), ShipError> {
+    let (manifest, version) = shipper.take(entry.id, parts)?;
     let mut partition = Partition::new(entry.config.clone());
     let known_start = manifest.as_ref().map_or(Offset::ZERO, |manifest| manifest.log_start).max(entry.log_start);
     let first = manifest.as_ref().and_then(|manifest| manifest.segments.first()).map(|first| first.base);
@@ -80,7 +75,7 @@ fn read_partition(store: &dyn ObjectStore, keys: &Keys, entry: &Entry, parts: &P
         read_state(store, keys, &manifest, &mut partition)?;
         partition.manifest = Some(manifest.into());
     }
-    Ok(partition)
+    Ok((partition, version))
 }
 
 /// Producers, epochs and transactions, from the sections.

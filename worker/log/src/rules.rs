@@ -45,6 +45,8 @@ pub(crate) struct Rules {
     pub(crate) newest_is_kept: bool,
     /// What was put and not named is found again in the row before anything else is shipped.
     pub(crate) row_is_read_again: bool,
+    /// What a broker takes back from the store is its own before it is read: nothing that was put before can change it.
+    pub(crate) restored_is_taken_over: bool,
     /// The roster and the named objects leave before data that they speak of.
     pub(crate) names_before_data: bool,
     /// A section says what was known at its end, not what is known when it is shipped.
@@ -77,6 +79,7 @@ impl Default for Rules {
             predecessors_are_fenced: true,
             newest_is_kept: true,
             row_is_read_again: true,
+            restored_is_taken_over: true,
             names_before_data: true,
             sections_end_exactly: true,
             empty_volumes_are_restored: true,

@@ -11,6 +11,7 @@ mod merge;
 mod names;
 mod pending;
 mod tail;
+mod taken;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -135,6 +136,7 @@ pub(crate) struct Policy {
     pub(crate) bytes_max: u64,
     pub(crate) references_max: usize,
     pub(crate) is_probed: bool,
+    pub(crate) requests_max: usize,
     pub(crate) producer_expiration: Duration,
     pub(crate) producers_max: usize,
 }
@@ -146,6 +148,7 @@ impl Policy {
             bytes_max: config.manifest_bytes_max,
             references_max: config.manifest_references_max,
             is_probed: config.probe_store,
+            requests_max: config.restore_requests_max,
             producer_expiration: config.producer_expiration,
             producers_max: config.producers_per_partition_max,
         }

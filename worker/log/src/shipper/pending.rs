@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use store::{Key, ObjectStore};
+use store::{Key, Listed, ObjectStore, StoreError};
 use units::{Incarnation, Offset};
 
 use super::{ShipError, Shipper, claim::PAGE_KEYS, read_directory_of, roster_of};
 use crate::{
     TopicPartitionId,
+    at_once::at_once,
     engine::ship::ShipDone,
     keys::Keys,
     manifest::{Manifest, ObjectId, SegmentRef},
@@ -88,34 +89,35 @@ impl Parts {
 /// # Errors
 /// Where the store cannot be asked, or an object of the row is damaged: what lies behind it in some partition could not be told
 /// from what follows a deletion.
-pub(crate) fn pending_parts(store: &dyn ObjectStore, keys: &Keys, below: Incarnation) -> Result<Parts, ShipError> {
+pub(crate) fn pending_parts(store: &dyn ObjectStore, keys: &Keys, below: Incarnation, requests_max: usize) -> Result<Parts, ShipError> {
     let (incarnation, seq) = roster_of(store, keys)?.map_or((Incarnation(0), 0), |roster| roster.named_from);
     let mut after = before(keys, incarnation, seq);
     let mut parts = Parts::default();
     loop {
         let listed = store.list(&keys.segments(), after.as_ref(), PAGE_KEYS)?;
-        let is_last = listed.len() < PAGE_KEYS;
-        for listed in listed {
-            let object = keys.object(&listed.key);
-            if object.is_some_and(|object| object.incarnation >= below) {
-                return Ok(parts);
-            }
-            if let Some(object) = object.filter(|_| listed.size > 0) {
-                let directory = match read_directory_of(store, &listed.key, object, listed.size) {
-                    // Deleted since it was listed: it was of no use.
-                    Err(ShipError::Store(store::StoreError::NotFound { .. })) => continue,
-                    directory => directory?,
-                };
-                for (id, reference) in directory.parts.into_iter().filter(|(_, reference)| reference.section_bytes > 0) {
-                    parts.0.entry(id).or_default().push(reference);
-                }
-            }
-            after = Some(listed.key);
+        let is_ours = |listed: &Listed| keys.object(&listed.key).is_some_and(|object| object.incarnation >= below);
+        let is_last = listed.len() < PAGE_KEYS || listed.iter().any(is_ours);
+        let before = listed.split(is_ours).next().unwrap_or_default();
+        for (id, reference) in at_once(before, requests_max, |listed| parts_of(store, keys, listed))?.into_iter().flatten() {
+            parts.0.entry(id).or_default().push(reference);
         }
         if is_last {
             return Ok(parts);
         }
+        after = listed.into_iter().next_back().map(|last| last.key);
     }
+}
+
+/// The parts of partitions in one object of the row; of a fence, none.
+fn parts_of(store: &dyn ObjectStore, keys: &Keys, listed: &Listed) -> Result<Vec<(TopicPartitionId, SegmentRef)>, ShipError> {
+    let Some(object) = keys.object(&listed.key).filter(|_| listed.size > 0) else { return Ok(Vec::new()) };
+    let mut parts = match read_directory_of(store, &listed.key, object, listed.size) {
+        // Deleted since it was listed: it was of no use.
+        Err(ShipError::Store(StoreError::NotFound { .. })) => return Ok(Vec::new()),
+        directory => directory?.parts,
+    };
+    parts.retain(|(_, reference)| reference.section_bytes > 0);
+    Ok(parts)
 }
 
 /// The key after which a listing begins that is to begin with this object.
@@ -132,7 +134,7 @@ impl Shipper {
     /// Names what earlier incarnations have put and not named, for the partitions in `alive`. Nothing else is done before.
     pub(super) fn catch_up(&mut self, alive: &[TopicPartitionId]) -> Result<ShipDone, ShipError> {
         if !self.is_scanned {
-            let parts = pending_parts(&*self.store, &self.keys, self.owner.incarnation)?;
+            let parts = self.found_parts()?;
             for id in parts.ids().filter(|id| alive.binary_search(id).is_ok()) {
                 self.pending.insert(id, parts.of(id).iter().map(|part| Naming::found(*part)).collect());
             }

@@ -191,7 +191,7 @@ fn segments_that_log_starts_have_passed_before_they_were_named_go_when_manifests
     assert_eq!(puts(&mut shipper, 4), (2, vec![]), "there are enough of them");
     assert_eq!(puts(&mut shipper, 5), (0, vec![0, 1, 2, 3, 4]));
     // What is left: a successor finds the last one, and that the log starts behind the others.
-    let parts = pending_parts(&*store, &keys(), Incarnation(2)).unwrap();
+    let parts = pending_parts(&*store, &keys(), Incarnation(2), 1).unwrap();
     let named = read_manifest(&*store, &keys(), id(0)).unwrap().unwrap().0;
     let found = parts.over(id(0), Some(named), || panic!("there is one")).unwrap();
     assert_eq!(found.segments.iter().map(|segment| segment.object.seq).collect::<Vec<_>>(), [5]);

@@ -45,7 +45,7 @@ fn runs_come_by_what_they_are_made_for() {
 }
 
 /// Seeds that are tried without a rule.
-const RULE_SEEDS: u64 = 5000;
+const RULE_SEEDS: u64 = 8000;
 
 /// Some seed must fail when `switch` turns a rule off: else the rule is not needed, or not tested.
 fn is_needed(name: &str, switch: impl Fn(&mut Rules)) {
@@ -98,6 +98,7 @@ rules!(
     failed_flush_is_fatal,
     predecessors_are_fenced,
     row_is_read_again,
+    restored_is_taken_over,
     names_before_data,
     sections_end_exactly,
     empty_volumes_are_restored

@@ -38,7 +38,7 @@ impl Held {
         let parts = match self.parts.get() {
             Some(parts) => parts,
             None => {
-                let parts = shipper::pending_parts(&*self.store, &self.keys, Incarnation(u32::MAX))?;
+                let parts = shipper::pending_parts(&*self.store, &self.keys, Incarnation(u32::MAX), 1)?;
                 self.parts.get_or_init(|| parts)
             }
         };

@@ -240,6 +240,7 @@ impl World {
             manifest_references_max: 6,
             merge_bytes: 30 << 10,
             merge_pieces_min: 2,
+            restore_requests_max: 1,
             write_mode: WriteMode::Buffered,
             ..LogConfig::new(BrokerId(1), "sim", "/")
         }

@@ -64,7 +64,7 @@ impl World {
         self.store.plan(None);
         let keys = Keys::new("sim", BrokerId(1)).expect("a name");
         let read = || -> Result<BTreeMap<_, _>, ShipError> {
-            let parts = shipper::pending_parts(&*self.store, &keys, Incarnation(u32::MAX))?;
+            let parts = shipper::pending_parts(&*self.store, &keys, Incarnation(u32::MAX), 1)?;
             let mut manifests = BTreeMap::new();
             for partition in (0..PARTITIONS).map(id) {
                 let named = shipper::read_manifest(&*self.store, &keys, partition)?.map(|(manifest, _)| manifest);
