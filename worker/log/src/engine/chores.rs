@@ -34,7 +34,7 @@ impl Engine {
         let is_short = self.wal.files.spares.len() < self.config.wal_spare_files && self.upkeep.full_at.is_none();
         let waits = self.upkeep.pending.as_ref().is_some_and(|image| image.next_seq <= self.wal.acked_through() + 1);
         let is_much = self.counters.appended_bytes >= self.upkeep.saved_bytes + self.config.checkpoint_bytes;
-        is_short || waits || is_much || self.is_closing || self.is_starved()
+        is_short || waits || is_much || self.upkeep.is_checkpoint_wanted || self.is_closing || self.is_starved()
     }
 
     /// The next chore, if one is due. One at a time.
@@ -55,7 +55,9 @@ impl Engine {
     }
 
     fn next_look(&self, now: Now) -> Duration {
-        let checkpoint = (self.upkeep.saved_at + self.config.checkpoint_interval).max(now.monotonic + Duration::from_millis(10));
+        // Overdue, and nothing has changed since: that is looked at now and then, not all the time.
+        let again = now.monotonic + self.config.checkpoint_interval / 10;
+        let checkpoint = (self.upkeep.saved_at + self.config.checkpoint_interval).max(again);
         let retention = self.upkeep.looked_at + self.config.retention_interval;
         let full = self.upkeep.full_at.map_or(Duration::MAX, |at| at + FULL_RETRY);
         checkpoint.min(retention).min(full)
