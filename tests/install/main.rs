@@ -77,22 +77,26 @@ fn on_two_nodes_from_install_to_uninstall_and_back() {
     let pods = installed.data_pods();
     installed.give_image("next");
     installed.upgrade(&["--set", "image.tag=next"]);
-    settle(&installed);
+    settle(&installed, ("streaming", "main"));
     assert_eq!(installed.data_pods(), pods, "an upgrade restarts no broker and no pipeline");
 
     say("no operator, and one again");
     let _ = installed.helm(&["uninstall", "streamwright", "--wait"]);
     assert_eq!(installed.data_pods(), pods);
     assert!(INPUTS.map(|(topic, _)| clients.committed(topic)) == before, "brokers serve without an operator");
-    let _ = installed.helm(&[
-        "install",
-        "streamwright",
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/streamwright"),
-        "--wait",
-        "--timeout",
-        "3m",
-    ]);
-    settle(&installed);
+
+    say("one team's, with rights in its namespace alone");
+    let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/streamwright");
+    let install = ["install", "streamwright", chart, "--wait", "--timeout", "3m"];
+    let _ = installed.helm(&[&install[..], &["--set", "crds.install=false", "--set", "watchNamespaces={flights}"]].concat());
+    settle(&installed, ("flights", "default"));
+    run_once_more(&installed);
+    assert_eq!(installed.data_pods(), pods, "what is there is taken over, and what is elsewhere left alone");
+    let _ = installed.helm(&["uninstall", "streamwright", "--wait"]);
+
+    say("everybody's again");
+    let _ = installed.helm(&install);
+    settle(&installed, ("streaming", "main"));
     assert_eq!(installed.data_pods(), pods, "installing again takes over what is there");
     clients.send_inside(&["-t", "shop.orders", "-P", "-K", "\t"], "c1\t{}");
 }
@@ -127,13 +131,26 @@ fn lose_volume(installed: &Installed) {
     installed.wait_until_ready();
 }
 
-/// Returns when the operator has looked at everything: when it says that a Topic made now is Ready.
-fn settle(installed: &Installed) {
-    let topic = "apiVersion: streamwright.dev/v1alpha1\nkind: Topic\nmetadata: {name: settled, namespace: streaming}\nspec: {clusterRef: {name: main}, deletionPolicy: Delete, partitions: 1}\n";
-    installed.cluster.apply(topic);
-    installed.cluster.wait(&["-n", "streaming", "topic.streamwright.dev/settled"], "condition=Ready", PATIENCE);
-    let _ = installed.cluster.kubectl(&["-n", "streaming", "delete", "topic.streamwright.dev", "settled"]);
+/// Returns when the operator has looked at everything: when it says that a Topic made now, on a Cluster of its namespace, is Ready.
+fn settle(installed: &Installed, (namespace, cluster): (&str, &str)) {
+    installed.cluster.apply(&format!(
+        "apiVersion: streamwright.dev/v1alpha1\nkind: Topic\nmetadata: {{name: settled, namespace: {namespace}}}\n\
+         spec: {{clusterRef: {{name: {cluster}}}, deletionPolicy: Delete, partitions: 1}}\n"
+    ));
+    installed.cluster.wait(&["-n", namespace, "topic.streamwright.dev/settled"], "condition=Ready", PATIENCE);
+    let _ = installed.cluster.kubectl(&["-n", namespace, "delete", "topic.streamwright.dev", "settled"]);
     installed.wait_until_ready();
+}
+
+/// A Pipeline more, from its objects to its end: what the operator makes and takes away, it may.
+fn run_once_more(installed: &Installed) {
+    installed.cluster.apply(
+        "apiVersion: streamwright.dev/v1alpha1\nkind: Pipeline\nmetadata: {name: once-more, namespace: flights}\n\
+         spec: {query: 'INSERT INTO `late-departures` SELECT carrier, flight, origin, dest, departed, delay FROM flights WHERE delay > 100000'}\n",
+    );
+    installed.cluster.wait(&["-n", "flights", "pipeline.streamwright.dev/once-more"], "condition=Ready", PATIENCE);
+    let _ = installed.cluster.kubectl(&["-n", "flights", "delete", "pipeline.streamwright.dev", "once-more", "--timeout=120s"]);
+    until("its pod is gone", PATIENCE, || installed.data_pods().iter().all(|(pod, _)| !pod.contains("once-more")).then_some(()));
 }
 
 fn say(step: &str) {
