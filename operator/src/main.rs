@@ -22,6 +22,11 @@ use tokio::{
 /// The name of the lease that operators compete for.
 const LEASE: &str = "streamwright-operator";
 
+/// A look at thousands of objects makes hundreds of thousands of small texts that are gone with it: the system's allocator does not give their
+/// pages back.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Runs Streamwright on Kubernetes.
 #[derive(Parser)]
 #[command(version, about)]

@@ -115,6 +115,10 @@ fn place<K: DeserializeOwned>(
         Some(position) => list[*position] = object,
         None => {
             positions.insert(key.clone(), list.len());
+            if list.len() == list.capacity() {
+                // A Topic is a kilobyte: twice as many places as there are Topics would be megabytes.
+                list.reserve_exact(list.len() / 8 + 16);
+            }
             list.push(object);
         }
     }

@@ -16,7 +16,7 @@ pub mod record;
 pub mod status;
 
 use control::{DesiredBroker, DesiredPipeline, ObjectRef};
-use crds::{Kind, topic::ManagementPolicy, topic::TopicDeletionPolicy};
+use crds::{Cluster, Kind, Pipeline, topic::ManagementPolicy, topic::TopicDeletionPolicy};
 use desired::{AppliedPipeline, Report, Resolved};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -81,26 +81,20 @@ pub fn plan(context: &Context<'_>) -> Plan {
     let mut plan = Plan { brokers: brokers(context), pipelines: pipelines(context), ..Plan::default() };
     let world = &context.cache.world;
     for cluster in &world.clusters {
-        let name = reference(&cluster.metadata);
-        // The version is in status before anything of that version is made: an operator upgrade in between must not change it.
-        let is_known = cluster.status.as_ref().is_some_and(|status| status.version.is_some());
-        if is_known && let Some(object) = free(context, Kind::Cluster, &name).filter(|object| !object.is_deleted) {
-            plan.works.extend(objects(context, object, Kind::Cluster, &name));
+        if may_make_cluster(context.cache, cluster) {
+            plan.works.extend(objects(context, Kind::Cluster, &reference(&cluster.metadata)));
         }
     }
     let decided: HashMap<&ObjectRef, &AppliedPipeline> =
         context.resolved.memory.pipelines.iter().map(|applied| (&applied.desired.pipeline, applied)).collect();
     for pipeline in &world.pipelines {
         let name = reference(&pipeline.metadata);
-        let Some(object) = free(context, Kind::Pipeline, &name) else { continue };
-        let is_version_known = pipeline.status.as_ref().is_some_and(|status| status.version.is_some());
-        let may_make = finalizer::is_set(object) && !context.cache.is_terminating(&name.namespace) && is_version_known;
-        let Some(decided) = decided.get(&name).copied().filter(|_| may_make) else { continue };
+        let Some(decided) = decided.get(&name).copied().filter(|_| may_make_pipeline(context.cache, pipeline)) else { continue };
         if context.records.get(&name) == Some(decided) {
-            plan.works.extend(objects(context, object, Kind::Pipeline, &name));
+            plan.works.extend(objects(context, Kind::Pipeline, &name));
         } else {
             let writes = vec![record::write(pipeline, decided, context.cache)];
-            plan.works.push(Work { about: object.key.clone(), lane: Lane::Objects, writes });
+            plan.works.push(Work { about: Key::ours(Kind::Pipeline, &name), lane: Lane::Objects, writes });
         }
     }
     plan.works.extend(context.resolved.dead_letters.iter().filter_map(|dead_letters| changes::dead_letters(dead_letters, context)));
@@ -132,14 +126,30 @@ pub fn plan(context: &Context<'_>) -> Plan {
     plan
 }
 
-/// The object, unless a person has asked for it to be left alone.
-fn free<'a>(context: &Context<'a>, kind: Kind, name: &ObjectRef) -> Option<&'a Object> {
-    context.cache.get(&Key::ours(kind, name)).filter(|object| object.annotations.get(RECONCILE).is_none_or(|value| value != "paused"))
+/// Whether objects of a Cluster may be made. The version is in status before anything of that version is: an operator upgrade in between must
+/// not change it.
+#[must_use]
+pub fn may_make_cluster(cache: &Cache, cluster: &Cluster) -> bool {
+    let is_version_known = cluster.status.as_ref().is_some_and(|status| status.version.is_some());
+    is_version_known && free(cache, Kind::Cluster, &reference(&cluster.metadata)).is_some_and(|object| !object.is_deleted)
 }
 
-fn objects(context: &Context<'_>, object: &Object, kind: Kind, name: &ObjectRef) -> Option<Work> {
+/// Whether objects of a Pipeline may be made: the same, where its finalizer is set and its namespace stays.
+#[must_use]
+pub fn may_make_pipeline(cache: &Cache, pipeline: &Pipeline) -> bool {
+    let name = reference(&pipeline.metadata);
+    let is_version_known = pipeline.status.as_ref().is_some_and(|status| status.version.is_some());
+    is_version_known && !cache.is_terminating(&name.namespace) && free(cache, Kind::Pipeline, &name).is_some_and(finalizer::is_set)
+}
+
+/// The object, unless a person has asked for it to be left alone.
+fn free<'a>(cache: &'a Cache, kind: Kind, name: &ObjectRef) -> Option<&'a Object> {
+    cache.get(&Key::ours(kind, name)).filter(|object| object.annotations.get(RECONCILE).is_none_or(|value| value != "paused"))
+}
+
+fn objects(context: &Context<'_>, kind: Kind, name: &ObjectRef) -> Option<Work> {
     let writes = context.differences.get(&(kind, name.clone()))?.writes.clone();
-    (!writes.is_empty()).then(|| Work { about: object.key.clone(), lane: Lane::Objects, writes })
+    (!writes.is_empty()).then(|| Work { about: Key::ours(kind, name), lane: Lane::Objects, writes })
 }
 
 fn finalizer(object: &Object, report: &Report, deletes_data: bool) -> Option<Work> {

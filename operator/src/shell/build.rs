@@ -17,6 +17,7 @@ use crate::{
     object::Object,
     plan::{
         deployment::{self, Pods},
+        may_make_cluster, may_make_pipeline,
         owned::{self, Difference, Settled},
         reference,
     },
@@ -30,12 +31,52 @@ pub(super) struct Builds {
     known: HashMap<Id, Known>,
 }
 
-/// What one was built, and from what.
+/// What one was built, and from what. Its objects are forgotten once they were compared with what there is: they are most of the memory of a
+/// thousand Pipelines.
 struct Known {
     hash: u64,
     built: Arc<Built>,
-    /// Nothing of it was missing: its objects are as they shall be, and forgotten. They are built anew when anything of them changes.
-    is_clean: bool,
+    standing: Standing,
+}
+
+/// What came of comparing the objects with what there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Nothing is missing: they are built anew when anything of them changes.
+    Clean,
+    /// Something is: they are built anew when there is room to write it.
+    Missing,
+    /// Somebody else's object has a name that is needed: they are looked at each time.
+    InConflict(String),
+}
+
+/// What may be written now.
+pub(super) struct Room<'a> {
+    /// So many requests.
+    pub(super) requests: usize,
+    /// Whether an object's turn has come: nothing of it is under way, nor backs off.
+    pub(super) may_begin: &'a dyn Fn(&Key) -> bool,
+}
+
+/// What Clusters and Pipelines shall have, as far as it matters now.
+#[derive(Default)]
+pub(super) struct Looked {
+    /// All of it but the objects.
+    pub(super) built: BTreeMap<Id, Arc<Built>>,
+    /// What is to be written, as far as there is room.
+    pub(super) differences: BTreeMap<Id, Difference>,
+    /// Those of which something is missing, and that wait for room.
+    pub(super) postponed: Vec<Key>,
+}
+
+/// What is looked at.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) cache: &'a Cache,
+    pub(super) parts: &'a Parts,
+    pub(super) records: &'a BTreeMap<ObjectRef, AppliedPipeline>,
+    pub(super) authorities: &'a str,
+    pub(super) settled: &'a Settled,
 }
 
 type Id = (Kind, ObjectRef);
@@ -44,21 +85,15 @@ type Id = (Kind, ObjectRef);
 type Claims<'a> = HashMap<(Kind, ObjectRef), Vec<&'a Object>>;
 
 impl Builds {
-    /// What every Cluster and every Pipeline with a record shall have.
-    pub(super) fn all(
-        &mut self,
-        cache: &Cache,
-        parts: &Parts,
-        records: &BTreeMap<ObjectRef, AppliedPipeline>,
-        pods: &Pods<'_>,
-        authorities: &str,
-    ) -> BTreeMap<(Kind, ObjectRef), Arc<Built>> {
+    /// Builds what every Cluster and every Pipeline with a record shall have, where that may have changed, and compares it with what there is.
+    pub(super) fn look(&mut self, view: &View<'_>, pods: &Pods<'_>, mut room: Room<'_>) -> Looked {
+        let View { cache, parts, records, authorities, settled: _ } = *view;
         let world = &cache.world;
         let nodes: BTreeMap<&String, &NodeFact> = cache.nodes().collect();
         let nodes_hash = hashed(|hasher| format!("{nodes:?}").hash(hasher));
         let claims = claims(cache);
         let mut before = std::mem::take(&mut self.known);
-        let mut all = BTreeMap::new();
+        let mut looked = Looked::default();
         let clusters: HashMap<ObjectRef, &Cluster> = world.clusters.iter().map(|cluster| (reference(&cluster.metadata), cluster)).collect();
         let now = crds::Timestamp::now();
         // Certificates age by the hour.
@@ -85,13 +120,13 @@ impl Builds {
             let broker = world.brokers.get(&name);
             let hash = hashed(|hasher| (hash, broker.map(|broker| (broker.broker, broker.incarnation, broker.ready))).hash(hasher));
             let id = (Kind::Cluster, name);
-            let known = reuse(&mut before, &id, hash, || {
+            let may_make = may_make_cluster(cache, cluster);
+            let known = compare(before.remove(&id), (&id, hash), (view, may_make), (&mut room, &mut looked), || {
                 let version = version_of_cluster(cluster, &parts.site);
                 let pods = pods.get(&id).into_iter().flatten().copied().collect();
                 let around = Surroundings { site: &parts.site, version, now, objects, pods, nodes: &nodes, authorities };
                 parts.builder.cluster(&ClusterInput { cluster, broker, around })
             });
-            all.insert(id.clone(), known.built.clone());
             self.known.insert(id, known);
         }
         for pipeline in &world.pipelines {
@@ -105,49 +140,26 @@ impl Builds {
             let hash =
                 hashed(|hasher| (hash, record.desired.generation, &record.desired.plan_hash, is_finished, cluster_version).hash(hasher));
             let id = (Kind::Pipeline, name);
-            let known = reuse(&mut before, &id, hash, || {
+            let may_make = may_make_pipeline(cache, pipeline);
+            let known = compare(before.remove(&id), (&id, hash), (view, may_make), (&mut room, &mut looked), || {
                 let version = version_of_pipeline(pipeline, &parts.site);
                 let pods = pods.get(&id).into_iter().flatten().copied().collect();
                 let around = Surroundings { site: &parts.site, version, now, objects, pods, nodes: &nodes, authorities };
                 parts.builder.pipeline(&PipelineInput { pipeline, desired: &record.desired, cluster, is_finished, around })
             });
-            all.insert(id.clone(), known.built.clone());
             self.known.insert(id, known);
         }
-        all
-    }
-
-    /// What each is missing; looked for only where something has changed since nothing was.
-    pub(super) fn differences(&mut self, cache: &Cache, settled: &Settled) -> BTreeMap<Id, Difference> {
-        let mut differences = BTreeMap::new();
-        for (id, known) in self.known.iter_mut().filter(|(_, known)| !known.is_clean) {
-            let key = Key::ours(id.0, &id.1);
-            let Some(object) = cache.get(&key) else { continue };
-            let difference = owned::difference(&key, &object.uid, &known.built, cache, settled);
-            if difference.writes.is_empty() && difference.conflict.is_none() {
-                // Most of the memory of a thousand Pipelines.
-                *known = Known { built: Arc::new(known.built.without_objects()), is_clean: true, ..*known };
-            } else {
-                differences.insert(id.clone(), difference);
-            }
-        }
-        differences
+        looked
     }
 
     /// What Kubernetes says of each Cluster and Pipeline.
-    pub(super) fn deployments(
-        &self,
-        cache: &Cache,
-        site: &Site,
-        differences: &BTreeMap<Id, Difference>,
-        pods: &Pods<'_>,
-        attempts: &Attempts,
-    ) -> BTreeMap<Id, Deployment> {
+    pub(super) fn deployments(&self, cache: &Cache, site: &Site, pods: &Pods<'_>, attempts: &Attempts) -> BTreeMap<Id, Deployment> {
         let one = |kind: Kind, name: ObjectRef, version: &str| {
             let (key, id) = (Key::ours(kind, &name), (kind, name));
             let pods = pods.get(&id).map(Vec::as_slice).unwrap_or_default();
-            let built = self.known.get(&id).map(|known| &*known.built);
-            let conflict = differences.get(&id).and_then(|difference| difference.conflict.clone());
+            let known = self.known.get(&id);
+            let conflict = known.and_then(|known| known.standing.conflict());
+            let built = known.map(|known| &*known.built);
             let deployment = deployment::deployment(version, built, pods, conflict, attempts.trouble(&key));
             (id, deployment)
         };
@@ -191,11 +203,50 @@ fn claims(cache: &Cache) -> Claims<'_> {
     claims
 }
 
-fn reuse(before: &mut HashMap<Id, Known>, id: &Id, hash: u64, build: impl FnOnce() -> Built) -> Known {
-    match before.remove(id) {
-        Some(known) if known.hash == hash => known,
-        _ => Known { hash, built: Arc::new(build()), is_clean: false },
+impl Standing {
+    fn conflict(&self) -> Option<String> {
+        match self {
+            Self::InConflict(why) => Some(why.clone()),
+            Self::Clean | Self::Missing => None,
+        }
     }
+}
+
+/// Builds one where it must be, and notes what is missing.
+fn compare(
+    before: Option<Known>,
+    (id, hash): (&Id, u64),
+    (view, may_make): (&View<'_>, bool),
+    (room, looked): (&mut Room<'_>, &mut Looked),
+    build: impl FnOnce() -> Built,
+) -> Known {
+    let key = Key::ours(id.0, &id.1);
+    let may_write = may_make && room.requests > 0 && (room.may_begin)(&key);
+    let is_settled =
+        |known: &Known| known.hash == hash && (known.standing == Standing::Clean || (known.standing == Standing::Missing && !may_write));
+    let known = match before.filter(is_settled) {
+        Some(known) => known,
+        None => {
+            let built = build();
+            let uid = view.cache.get(&key).map(|object| object.uid.as_str()).unwrap_or_default();
+            let difference = owned::difference(&key, uid, &built, view.cache, view.settled);
+            let standing = match &difference.conflict {
+                Some(why) => Standing::InConflict(why.clone()),
+                None if difference.writes.is_empty() => Standing::Clean,
+                None => Standing::Missing,
+            };
+            if may_write && standing == Standing::Missing {
+                room.requests = room.requests.saturating_sub(difference.writes.len());
+                looked.differences.insert(id.clone(), difference);
+            }
+            Known { hash, built: Arc::new(built.without_objects()), standing }
+        }
+    };
+    if known.standing == Standing::Missing && may_make && !looked.differences.contains_key(id) {
+        looked.postponed.push(key);
+    }
+    looked.built.insert(id.clone(), known.built.clone());
+    known
 }
 
 fn hashed(feed: impl FnOnce(&mut DefaultHasher)) -> u64 {

@@ -6,7 +6,10 @@ use prometheus_client::metrics::counter::Counter;
 use std::{collections::HashSet, time::Duration};
 use tokio::time::Instant;
 
-use super::{Census, Shell};
+use super::{
+    Census, Shell,
+    build::{Looked, Room, View},
+};
 use crate::{
     apply::Failure,
     metrics::{KindLabels, Metrics, WriteLabels},
@@ -30,9 +33,14 @@ impl Shell {
         let fetch = self.vouching.fetch(&self.parts.client);
         fetch.map(|fetch| self.tasks.spawn(fetch));
         let pods = deployment::pods(&self.cache);
-        let built = self.builds.all(&self.cache, &self.parts, self.records.all(), &pods, &self.vouching.trusted());
-        let differences = self.builds.differences(&self.cache, &self.settled);
-        let deployments = self.builds.deployments(&self.cache, &self.parts.site, &differences, &pods, &self.attempts);
+        let now = Instant::now();
+        let requests = self.slots.room(Lane::Objects);
+        let attempts = &self.attempts;
+        let room = Room { requests, may_begin: &|key| attempts.may(key, Lane::Objects, now) };
+        let (records, authorities) = (self.records.all(), self.vouching.trusted());
+        let view = View { cache: &self.cache, parts: &self.parts, records, authorities: &authorities, settled: &self.settled };
+        let Looked { built, differences, postponed } = self.builds.look(&view, &pods, room);
+        let deployments = self.builds.deployments(&self.cache, &self.parts.site, &pods, attempts);
         drop(pods);
         self.cache.world.deployments = deployments;
         let vouched = self.vouching.works(&built, &self.cache, crds::Timestamp::now());
@@ -51,7 +59,6 @@ impl Shell {
         let resolved = desired::resolve(&self.cache.world, &self.memory, &*self.parts.planner, crds::Timestamp::now());
         self.memory.brokers.clone_from(&resolved.memory.brokers);
         self.note_telling();
-        let now = Instant::now();
         self.figures.meet(resolved.reports.iter().map(|report| Key::ours(report.kind, &report.object)), now);
         let room = self.slots.room(Lane::Status);
         let (figures, queries, attempts) = (&self.figures, &self.queries, &self.attempts);
@@ -69,8 +76,9 @@ impl Shell {
         plan.works.splice(0..0, vouched);
         let mut wanted: HashSet<(Key, Lane)> = plan.works.iter().map(|work| (work.about.clone(), work.lane)).collect();
         // A Topic's status and figures are planned together.
-        let postponed = plan.postponed.iter().flat_map(|key| [Lane::Status, Lane::Telemetry].map(|lane| (key.clone(), lane)));
-        wanted.extend(postponed);
+        let topics = plan.postponed.iter().flat_map(|key| [Lane::Status, Lane::Telemetry].map(|lane| (key.clone(), lane)));
+        wanted.extend(topics);
+        wanted.extend(postponed.iter().map(|key| (key.clone(), Lane::Objects)));
         wanted.extend(plan.brokers.iter().map(|(cluster, _)| (Key::ours(Kind::Cluster, cluster), Lane::Push)));
         wanted.extend(plan.pipelines.iter().map(|(pipeline, _)| (Key::ours(Kind::Pipeline, pipeline), Lane::Push)));
         for (cluster, desired) in plan.brokers {
@@ -87,7 +95,7 @@ impl Shell {
         let early: HashSet<Key> = under_way.map(|report| Key::ours(report.kind, &report.object)).collect();
         // Pipelines' objects wait for their first status, Topics' for nothing: those come last, since they are many.
         plan.works.sort_by_key(|work| (work.lane == Lane::Telemetry, work.lane == Lane::Status && work.about.resource == Resource::Topic));
-        let mut waiting = i64::try_from(plan.postponed.len()).unwrap_or(i64::MAX);
+        let mut waiting = i64::try_from(plan.postponed.len() + postponed.len()).unwrap_or(i64::MAX);
         for work in plan.works {
             let is_early = work.lane == Lane::Status && early.contains(&work.about);
             waiting += i64::from(is_early || !self.begin(work));

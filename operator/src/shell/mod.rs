@@ -82,7 +82,7 @@ pub struct Parts {
 
 /// What a task tells.
 enum Ended {
-    Work { about: Key, lane: Lane, done: Vec<(Write, Done)>, outcome: Result<(), Failure> },
+    Work { about: Key, lane: Lane, requests: usize, done: Vec<(Write, Done)>, outcome: Result<(), Failure> },
     Fetched(Fetched),
     Authority(FetchedAuthority),
 }
@@ -232,7 +232,8 @@ impl Shell {
         if !self.attempts.may(&work.about, work.lane, now) {
             return false;
         }
-        let Some(slots) = self.slots.take(work.lane) else { return false };
+        let requests = work.writes.len();
+        let Some(slots) = self.slots.take(work.lane, requests) else { return false };
         self.attempts.begin(&work.about, work.lane);
         if work.lane == Lane::Telemetry {
             self.figures.written(&work.about, now);
@@ -250,10 +251,10 @@ impl Shell {
                     Ok(what) => done.push((write, what)),
                     // Nobody waits for an Event.
                     Err(_) if matches!(write, Write::Tell(_)) => {}
-                    Err(failure) => return Ended::Work { about, lane, done, outcome: Err(failure) },
+                    Err(failure) => return Ended::Work { about, lane, requests, done, outcome: Err(failure) },
                 }
             }
-            Ended::Work { about, lane, done, outcome: Ok(()) }
+            Ended::Work { about, lane, requests, done, outcome: Ok(()) }
         });
         true
     }
@@ -261,10 +262,8 @@ impl Shell {
     /// Takes over how something ended.
     fn end(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
         match ended {
-            Ok(Ended::Work { about, lane, done, outcome }) => {
-                if lane != Lane::Push {
-                    self.slots.give_back(lane);
-                }
+            Ok(Ended::Work { about, lane, requests, done, outcome }) => {
+                self.slots.give_back(lane, requests);
                 for (write, what) in done {
                     self.take(&write, what);
                 }
@@ -322,7 +321,8 @@ impl Shell {
             let failed = |message: String| Failure { cause: Cause::Unavailable, message: format!("its worker was not told: {message}") };
             let outcome = push.await.map_err(failed);
             look::count_push(&health.metrics, kind, outcome.is_err());
-            Ended::Work { about, lane: Lane::Push, done: Vec::new(), outcome }
+            // None that the API server sees.
+            Ended::Work { about, lane: Lane::Push, requests: 0, done: Vec::new(), outcome }
         });
     }
 }

@@ -18,6 +18,10 @@ mod table;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 
+/// The operator's own.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Measures the operator at scale.
 #[derive(Parser)]
 struct Arguments {

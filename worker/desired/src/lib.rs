@@ -46,7 +46,8 @@ pub fn resolve(world: &World, memory: &Memory, planner: &dyn Planner, now: crds:
     let pipelines = pipelines::resolve(world, &clusters, &topics, memory, planner);
     let (brokers, topic_changes) = clusters.brokers(world, memory, &topics, &pipelines);
     let dead_letters = pipelines.iter().filter_map(|pipeline| pipeline.dead_letters(&clusters, &topics)).collect();
-    let mut reports = clusters.reports(now);
+    let mut reports = Vec::with_capacity(world.clusters.len() + world.policies.len() + world.topics.len() + world.pipelines.len());
+    reports.extend(clusters.reports(now));
     reports.extend(policies.reports(now));
     reports.extend(topics.topics.iter().map(|topic| topic_report::report(world, topic, now)));
     reports.extend(

@@ -6,7 +6,7 @@ use bytes::{Buf, BufMut};
 use serde::{Serialize, de::DeserializeOwned};
 use tonic::{
     Status,
-    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
 };
 
 /// Writes `E`, reads `D`.
@@ -33,6 +33,12 @@ impl<E: Serialize + Send + 'static, D: DeserializeOwned + Send + 'static> Codec 
     }
 }
 
+/// Buffers begin at 1 KiB rather than 8: an operator has a connection to each pipeline, and what pipelines say is short. They grow.
+fn buffers() -> BufferSettings {
+    const YIELD_THRESHOLD_BYTES: usize = 32 << 10;
+    BufferSettings::new(1 << 10, YIELD_THRESHOLD_BYTES)
+}
+
 pub(super) struct Writer<E>(PhantomData<fn(E)>);
 
 impl<E: Serialize> Encoder for Writer<E> {
@@ -43,6 +49,10 @@ impl<E: Serialize> Encoder for Writer<E> {
         let text = serde_json::to_vec(&item).map_err(|reason| Status::internal(format!("write a message: {reason}")))?;
         into.put_slice(&text);
         Ok(())
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        buffers()
     }
 }
 
@@ -55,5 +65,9 @@ impl<D: DeserializeOwned> Decoder for Reader<D> {
     fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<D>, Status> {
         let text = from.copy_to_bytes(from.remaining());
         serde_json::from_slice(&text).map(Some).map_err(|reason| Status::invalid_argument(format!("the message cannot be read: {reason}")))
+    }
+
+    fn buffer_settings(&self) -> BufferSettings {
+        buffers()
     }
 }
