@@ -216,6 +216,8 @@ vocabulary! {
         BytesAtRiskHigh,
         /// The object store is away; shipping waits.
         StoreAway,
+        /// What the object store has of some partitions is damaged; they are not shipped.
+        StoreDamaged,
         /// Rows went to the dead-letter topic.
         RecordsDeadLettered,
         /// A listener is reached from outside the cluster and is not encrypted.
@@ -319,7 +321,7 @@ pub fn reasons(kind: Kind, condition: ConditionType) -> &'static [Reason] {
         (Type::Stalled, Kind::Topic) => &[Conflict, TopicIdMismatch, PartitionsAboveSpec, InvalidConfig],
         (Type::Stalled, Kind::RetentionPolicy) => &[Invalid],
         (Type::Stalled, Kind::Pipeline) => &[PlanError, StateLossNotAllowed, DataLoss, SnapshotNotFound, ProgressDeadlineExceeded],
-        (Type::Degraded, Kind::Cluster) => &[BytesAtRiskHigh, StoreAway, PlaintextListener, LsoBlocked],
+        (Type::Degraded, Kind::Cluster) => &[BytesAtRiskHigh, StoreAway, StoreDamaged, PlaintextListener, LsoBlocked],
         (Type::Degraded, Kind::Pipeline) => &[RecordsDeadLettered, LsoBlocked, ZeroRateWithLag, ConsentLeftOn],
         (Type::ObjectStoreReady, Kind::Cluster) => &[Reachable, NotConfigured, Unreachable, RefusedNoConditionalWrites, AccessDenied],
         (Type::ClusterResolved, Kind::Topic) => &[Resolved, ClusterNotFound, NotAllowed],

@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use control::{ActualBroker, ActualTopic, BrokerStorage, ObjectStoreUse, StoreHealth, VolumeHealth};
+use control::{ActualBroker, ActualTopic, BrokerStorage, DamagedPartition, ObjectStoreUse, StoreHealth, VolumeHealth};
 use units::ByteCount;
 
 use crate::shared::Shared;
@@ -11,7 +11,7 @@ use crate::shared::Shared;
 pub(crate) fn revision(shared: &Shared) -> u64 {
     let stats = shared.log.stats();
     let mut hasher = DefaultHasher::new();
-    (shared.topics.revision(), shared.proposals.revision()).hash(&mut hasher);
+    (shared.topics.revision(), shared.proposals.revision(), &stats.set_aside).hash(&mut hasher);
     (shared.listeners.revision(), std::mem::discriminant(&stats.volume), stats.is_claimed, shared.stop.is_cancelled()).hash(&mut hasher);
     hasher.finish()
 }
@@ -45,6 +45,12 @@ pub(crate) fn of(shared: &Shared) -> ActualBroker {
             }
         })
         .collect();
+    let name = |id: &log::TopicPartitionId| {
+        let topic = catalogue.topics().find(|topic| topic.id == id.topic)?;
+        Some(DamagedPartition { topic: topic.name.clone(), partition: id.partition })
+    };
+    let mut damaged: Vec<_> = stats.set_aside.iter().filter_map(name).collect();
+    damaged.sort_by(|left, right| (&left.topic, left.partition).cmp(&(&right.topic, right.partition)));
     let objects = topics.iter().map(|topic| topic.object_bytes.0).sum();
     let health = if shared.config.ships_continuously { store_health(&stats.store) } else { StoreHealth::NotConfigured };
     ActualBroker {
@@ -66,6 +72,7 @@ pub(crate) fn of(shared: &Shared) -> ActualBroker {
             },
         },
         object_store: ObjectStoreUse { health, bytes: ByteCount(objects), bytes_at_risk: ByteCount(stats.at_risk_bytes) },
+        damaged,
         topics,
         problems,
         listener_problems: shared.listeners.problems(),

@@ -1,8 +1,11 @@
 //! A broker: the topics it shall hold, and what it says of itself.
 
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
-use units::{BrokerId, ByteCount, Incarnation, TopicName};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+use units::{BrokerId, ByteCount, Incarnation, PartitionId, TopicName};
 
 use crate::{ActualTopic, DesiredTopic, ObjectRef, ProposalRefusal, ReleasedTopic, TopicProblem, TopicProposal};
 
@@ -133,6 +136,21 @@ pub struct ObjectStoreUse {
     pub bytes_at_risk: ByteCount,
 }
 
+/// A partition of which the object store has something damaged: nothing of it is shipped until that is whole again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DamagedPartition {
+    /// Its topic.
+    pub topic: TopicName,
+    /// Its number in the topic.
+    pub partition: PartitionId,
+}
+
+impl fmt::Display for DamagedPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic, self.partition)
+    }
+}
+
 /// What a broker says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActualBroker {
@@ -154,6 +172,9 @@ pub struct ActualBroker {
     pub storage: BrokerStorage,
     /// Its objects.
     pub object_store: ObjectStoreUse,
+    /// What is damaged in the object store, as far as it was come by, in order.
+    #[serde(default)]
+    pub damaged: Vec<DamagedPartition>,
     /// Every topic it has, internal ones included, sorted by name.
     pub topics: Vec<ActualTopic>,
     /// Desired topics that are not in force, whether they exist or not, and why.
@@ -184,6 +205,7 @@ impl ActualBroker {
             listeners: Vec::new(),
             storage: BrokerStorage::default(),
             object_store: ObjectStoreUse { health: StoreHealth::NotConfigured, bytes: ByteCount(0), bytes_at_risk: ByteCount(0) },
+            damaged: Vec::new(),
             topics: Vec::new(),
             problems: BTreeMap::new(),
             listener_problems: BTreeMap::new(),

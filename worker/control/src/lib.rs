@@ -25,7 +25,9 @@ mod proposal;
 mod table;
 mod topic;
 
-pub use broker::{ActualBroker, BrokerStorage, DesiredBroker, DesiredListener, Listener, ObjectStoreUse, StoreHealth, VolumeHealth};
+pub use broker::{
+    ActualBroker, BrokerStorage, DamagedPartition, DesiredBroker, DesiredListener, Listener, ObjectStoreUse, StoreHealth, VolumeHealth,
+};
 pub use layout::{InvalidLayout, Layout};
 pub use message::{Actual, Desired};
 pub use pipeline::{ActualPipeline, DesiredPipeline, InternalTopic, InternalUse, Life, Phase, SourceProgress, StartFrom};

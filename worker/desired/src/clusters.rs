@@ -236,11 +236,32 @@ fn add_ready(actual: Option<&ActualBroker>, deployment: Option<&Deployment>, bef
     if let Some(actual) = actual.filter(|actual| is_away(actual.object_store.health)) {
         let (_, _, message) = store_condition(actual.object_store.health);
         conditions.add_true(ConditionType::Degraded, Reason::StoreAway, message);
+    } else if let Some(message) = actual.and_then(damage) {
+        conditions.add_true(ConditionType::Degraded, Reason::StoreDamaged, message);
     } else if actual.is_some_and(|actual| has_much_at_risk(actual, before)) {
         conditions.add_true(ConditionType::Degraded, Reason::BytesAtRiskHigh, BYTES_AT_RISK);
     } else if let Some(message) = deployment.and_then(|deployment| deployment.plaintext.clone()) {
         conditions.add_true(ConditionType::Degraded, Reason::PlaintextListener, message);
     }
+}
+
+/// Partitions that are named in a message; of more than these it says how many.
+const NAMED_MAX: usize = 5;
+
+/// What is damaged in the object store, in a sentence.
+fn damage(actual: &ActualBroker) -> Option<String> {
+    let named: Vec<String> = actual.damaged.iter().take(NAMED_MAX).map(ToString::to_string).collect();
+    let more = match actual.damaged.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!named.is_empty()).then(|| {
+        format!(
+            "what the object store has of {}{more} is damaged: what came to them since is on the volume alone, and they are shipped again by \
+             themselves once it is whole; the broker's log names the objects",
+            named.join(", ")
+        )
+    })
 }
 
 const BYTES_AT_RISK: &str = "more than a quarter of the volume is acknowledged and in no object yet: were the volume lost, so were they; \

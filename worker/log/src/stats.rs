@@ -1,5 +1,7 @@
 //! How the log is doing, for status and metrics.
 
+use crate::TopicPartitionId;
+
 /// A snapshot; counters run since the log was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -27,8 +29,8 @@ pub struct Stats {
     pub is_claimed: bool,
     /// How the store answers.
     pub store: StoreState,
-    /// Partitions that are not shipped since what the store has of them is damaged; the log names them and why.
-    pub set_aside: usize,
+    /// Partitions that are not shipped since what the store has of them is damaged; the log says why.
+    pub set_aside: Vec<TopicPartitionId>,
     /// Batches that the index of the WAL lists, 32 bytes each.
     pub index_entries: u64,
     /// Bytes that readers of the store have read ahead, in memory.

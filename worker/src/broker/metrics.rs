@@ -90,6 +90,12 @@ fn storage(snapshot: &mut Snapshot, actual: &ActualBroker, stats: &log::Stats) {
             "Bytes acknowledged that are on the volume alone",
             store.bytes_at_risk.0 as f64,
         )
+        .gauge(
+            "streamwright_object_store_damaged_partitions",
+            None,
+            "Partitions that are not shipped since what the object store has of them is damaged",
+            actual.damaged.len() as f64,
+        )
         .counter("streamwright_object_store_segments", None, "Segments put into the object store", stats.segments as f64);
 }
 

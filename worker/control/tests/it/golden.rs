@@ -11,12 +11,12 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use streamwright_control::{
-    Actual, ActualBroker, ActualPipeline, ActualTopic, BrokerStorage, Cleanup, ConfigEntry, Desired, DesiredBroker, DesiredListener,
-    DesiredTopic, InternalTopic, InternalUse, Listener, ObjectStoreUse, Owner, OwnerKind, Phase, PipelineProblem, PipelineReason,
-    ProposalKind, ProposalRefusal, RefusalReason, Release, ReleasedTopic, Retention, SourceProgress, StoreHealth, TopicProblem,
-    TopicProposal, TopicReason, VolumeHealth,
+    Actual, ActualBroker, ActualPipeline, ActualTopic, BrokerStorage, Cleanup, ConfigEntry, DamagedPartition, Desired, DesiredBroker,
+    DesiredListener, DesiredTopic, InternalTopic, InternalUse, Listener, ObjectStoreUse, Owner, OwnerKind, Phase, PipelineProblem,
+    PipelineReason, ProposalKind, ProposalRefusal, RefusalReason, Release, ReleasedTopic, Retention, SourceProgress, StoreHealth,
+    TopicProblem, TopicProposal, TopicReason, VolumeHealth,
 };
-use units::{BrokerId, ByteCount, DurationMs, Incarnation, TimestampMs, TopicId, TopicName};
+use units::{BrokerId, ByteCount, DurationMs, Incarnation, PartitionId, TimestampMs, TopicId, TopicName};
 
 use crate::{object, pipeline};
 
@@ -108,6 +108,7 @@ fn actual_broker() -> Actual {
         listeners: vec![Listener { name: "internal".into(), address: "main-broker-0:9092".into() }],
         storage: BrokerStorage { capacity: ByteCount(9), used: ByteCount(4), free: ByteCount(5), health: VolumeHealth::Full },
         object_store: ObjectStoreUse { health: StoreHealth::Reachable, bytes: ByteCount(2), bytes_at_risk: ByteCount(1) },
+        damaged: vec![DamagedPartition { topic: name("orders"), partition: PartitionId(3) }],
         topics: vec![topic],
         problems: BTreeMap::from([(name("other"), problem)]),
         listener_problems: BTreeMap::from([("outside".into(), "tls.crt is missing".into())]),
@@ -209,5 +210,5 @@ fn what_the_first_edition_wrote_is_read_with_defaults() {
     assert_eq!(desired, expected);
     let Actual::Broker(actual) = serde_json::from_value(written("0.0", "actual-broker")).unwrap() else { panic!("a broker's") };
     let Actual::Broker(now) = actual_broker() else { panic!("a broker's") };
-    assert_eq!(actual, ActualBroker { listener_problems: BTreeMap::new(), proposals: Vec::new(), ..now });
+    assert_eq!(actual, ActualBroker { damaged: Vec::new(), listener_problems: BTreeMap::new(), proposals: Vec::new(), ..now });
 }

@@ -1,9 +1,9 @@
 //! Clusters: what is said of brokers that are not reached, or cannot start.
 
-use control::{ActualBroker, ObjectStoreUse, StoreHealth};
+use control::{ActualBroker, DamagedPartition, ObjectStoreUse, StoreHealth};
 use crds::{ConditionType, Kind, cluster::BrokerStatus};
 use streamwright_desired::Deployment;
-use units::{BrokerId, ByteCount, Incarnation};
+use units::{BrokerId, ByteCount, Incarnation, PartitionId, TopicName};
 
 use crate::house::{House, object};
 
@@ -74,6 +74,21 @@ fn a_broker_that_waits_for_the_store_says_so_and_is_told_nothing() {
     pods(&mut house, 1);
     house.converge();
     assert_eq!(house.ready(Kind::Topic, "orders"), "True/Available");
+}
+
+#[test]
+fn what_is_damaged_in_the_object_store_is_said_of_the_cluster() {
+    let mut house = serving();
+    let orders = |partition| DamagedPartition { topic: TopicName::new("orders").unwrap(), partition: PartitionId(partition) };
+    house.world.brokers.get_mut(&object("default")).unwrap().damaged = (0..7).map(orders).collect();
+    house.converge();
+    assert_eq!(house.ready(Kind::Cluster, "default"), "True/Available");
+    assert_eq!(house.says(Kind::Cluster, "default", ConditionType::Degraded), "True/StoreDamaged");
+    let message = house.condition(Kind::Cluster, "default", ConditionType::Degraded).unwrap().message.clone();
+    assert!(message.contains("orders-0, orders-1, orders-2, orders-3, orders-4 and 2 more is damaged"), "{message}");
+    house.world.brokers.get_mut(&object("default")).unwrap().damaged.clear();
+    house.converge();
+    assert!(house.condition(Kind::Cluster, "default", ConditionType::Degraded).is_none());
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl Engine {
             is_claimed: self.shipping.is_claimed(),
             store: self.shipping.store().clone(),
             index_entries: self.index_entries(),
-            set_aside: self.partitions.values().filter(|partition| partition.aside_until.is_some()).count(),
+            set_aside: self.partitions.iter().filter(|(_, partition)| partition.aside_until.is_some()).map(|(id, _)| *id).collect(),
             ..Stats::default()
         }
     }

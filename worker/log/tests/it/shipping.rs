@@ -6,7 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use store::{MemoryStore, ObjectStore, Plan};
+use bytes::Bytes;
+use store::{MemoryStore, ObjectStore, Plan, WriteIds};
 use streamwright_log::{
     AppendError, Isolation, Log, LogConfig, OpenError, PartitionConfig, Read, ReadError, ReadOutcome, Ship, SimulatedDisk, VolumeHealth,
 };
@@ -278,6 +279,38 @@ fn a_manifest_that_the_store_has_lost_is_made_again_from_the_row_of_segments() {
     assert_eq!(log.ship_now(), Ok(()));
     assert_eq!(values(&log, id, 0, Isolation::ReadUncommitted).len(), 400);
     assert!(store.keys().contains(&manifest));
+    log.close();
+}
+
+#[test]
+fn a_partition_whose_manifest_is_damaged_is_set_aside_by_name_until_it_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new());
+    let (log, _) = open_with(small(folder.path()), store.clone()).unwrap();
+    for number in [0, 1] {
+        log.create_partition(partition(number), PartitionConfig::default()).unwrap();
+        write(&log, number, 50);
+    }
+    assert_eq!(log.ship_now(), Ok(()));
+    log.close();
+    let is_of_first = |key: &store::Key| key.name() == "manifest" && key.segments().rev().nth(1) == Some("0");
+    let key = store.keys().into_iter().find(is_of_first).unwrap();
+    let replace = |bytes: Bytes| {
+        let version = store.head(&key).unwrap().unwrap().version;
+        store.put_if_match(&key, vec![bytes].into(), &version, WriteIds::random().next()).unwrap();
+    };
+    let whole = store.get(&key).unwrap().bytes;
+    replace(Bytes::from_static(b"somebody's notes"));
+
+    let (log, _) = open_with(small(folder.path()), store.clone()).unwrap();
+    write(&log, 0, 10);
+    write(&log, 1, 10);
+    assert!(log.ship_now().is_err_and(|reason| reason.contains("damaged; all others are shipped")));
+    assert_eq!(log.stats().set_aside, [partition(0)]);
+    assert!(log.stats().at_risk_bytes > 0, "what came to it since is on the volume alone");
+    replace(whole);
+    assert_eq!(log.ship_now(), Ok(()));
+    assert_eq!((log.stats().set_aside, log.stats().at_risk_bytes), (Vec::new(), 0));
     log.close();
 }
 
