@@ -4,6 +4,7 @@
 //! `SW_OUTAGE_SECONDS` is how long API server and S3 stay away: 40 by default.
 
 mod feed;
+mod small;
 
 use serde_json::Value;
 use std::{collections::BTreeMap, path::Path, time::Duration};
@@ -70,6 +71,8 @@ fn on_two_nodes_whatever_fails_nothing_is_lost_or_counted_twice_and_status_is_tr
     night.operator_dies_again_and_again();
     night.api_server_is_away();
     night.store_is_away();
+    small::volume_fills_up_while_the_store_is_away(&installed);
+    night.flows("a volume that fills up while S3 is away");
     night.node_of_pipelines_is_cut();
     night.node_of_the_broker_is_cut();
     night.node_is_drained();

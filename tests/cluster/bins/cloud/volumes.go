@@ -25,6 +25,7 @@ const (
 	selectedNode    = "volume.kubernetes.io/selected-node"
 	hostname        = "kubernetes.io/hostname"
 	refuseParameter = "refuse"
+	folderParameter = "folder"
 )
 
 // provision makes a folder and a volume for each claim of our classes that has a node.
@@ -64,6 +65,9 @@ func (c *cloud) makeVolume(ctx context.Context, claim *corev1.PersistentVolumeCl
 		return nil
 	}
 	folder := filepath.Join(c.volumes, node, name)
+	if fixed := class.Parameters[folderParameter]; fixed != "" {
+		folder = filepath.Join(c.volumes, node, fixed)
+	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
