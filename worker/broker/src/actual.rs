@@ -50,7 +50,7 @@ pub(crate) fn of(shared: &Shared) -> ActualBroker {
         Some(DamagedPartition { topic: topic.name.clone(), partition: id.partition })
     };
     let mut damaged: Vec<_> = stats.set_aside.iter().filter_map(name).collect();
-    damaged.sort_by(|left, right| (&left.topic, left.partition).cmp(&(&right.topic, right.partition)));
+    damaged.sort();
     let objects = topics.iter().map(|topic| topic.object_bytes.0).sum();
     let health = if shared.config.ships_continuously { store_health(&stats.store) } else { StoreHealth::NotConfigured };
     ActualBroker {

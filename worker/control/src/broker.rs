@@ -137,7 +137,7 @@ pub struct ObjectStoreUse {
 }
 
 /// A partition of which the object store has something damaged: nothing of it is shipped until that is whole again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DamagedPartition {
     /// Its topic.
     pub topic: TopicName,

@@ -58,7 +58,9 @@ impl Engine {
         let is_news = |partition: &Partition| {
             partition.recovered_end > Offset::ZERO && !partition.is_manifest_known && partition.aside_until.is_none()
         };
-        let unknown = self.partitions.iter().find(|(_, partition)| is_news(partition) && partition.unshipped().next().is_some());
+        // What was damaged is looked at again also where nothing came since: it may be whole.
+        let is_wanted = |partition: &Partition| partition.is_damaged || partition.unshipped().next().is_some();
+        let unknown = self.partitions.iter().find(|(_, partition)| is_news(partition) && is_wanted(partition));
         if let Some((id, _)) = unknown {
             return Some(ShipTask::Load(*id));
         }

@@ -53,7 +53,7 @@ impl Engine {
             is_claimed: self.shipping.is_claimed(),
             store: self.shipping.store().clone(),
             index_entries: self.index_entries(),
-            set_aside: self.partitions.iter().filter(|(_, partition)| partition.aside_until.is_some()).map(|(id, _)| *id).collect(),
+            set_aside: self.partitions.iter().filter(|(_, partition)| partition.is_damaged).map(|(id, _)| *id).collect(),
             ..Stats::default()
         }
     }

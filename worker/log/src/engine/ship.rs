@@ -312,7 +312,7 @@ impl Engine {
             tracing::error!(partition = %id, shipped_to = %partition.shipped_to, "the object store has lost the manifest: what it held cannot be read");
         }
         partition.is_manifest_known = true;
-        partition.aside_until = None;
+        (partition.aside_until, partition.is_damaged) = (None, false);
         if manifest.is_none() {
             partition.object_bytes_saved = 0;
         }
@@ -336,7 +336,7 @@ impl Engine {
             if partition.aside_until.is_none() {
                 tracing::error!(partition = %id, reason, "nothing of this partition is shipped until the store has it whole again");
             }
-            partition.aside_until = Some(now.monotonic + ASIDE);
+            (partition.aside_until, partition.is_damaged) = (Some(now.monotonic + ASIDE), true);
         }
     }
 

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use store::{MemoryStore, ObjectStore, WriteIds};
 use units::{BrokerId, PartitionId, TopicId};
 
-use super::{chores::ChorePoll, ship::ShipTask, *};
+use super::{
+    chores::ChorePoll,
+    ship::{ShipDone, ShipTask},
+    *,
+};
 use crate::{Append, Origin, PartitionConfig, SimulatedDisk, open, wal::FlushPoll};
 
 const FILE_BYTES: u64 = 64 << 10;
@@ -45,6 +49,23 @@ fn flush(engine: &mut Engine) {
         group.write().unwrap();
         engine.on_flushed(group.seq, Ok(group.bytes));
     }
+}
+
+#[test]
+fn what_is_damaged_is_said_until_it_is_whole_also_while_it_is_tried_again() {
+    let disk = SimulatedDisk::new(16 << 20);
+    let mut engine = engine(&disk);
+    engine.partitions.get_mut(&id()).unwrap().recovered_end = Offset(1);
+    let done = |engine: &mut Engine, done| engine.on_shipped(done, Now::default());
+    done(&mut engine, ShipDone::SetAside(id(), "notes".into()));
+    assert_eq!(engine.stats().set_aside, [id()]);
+    let later = Now { monotonic: Duration::from_secs(61), ..Now::default() };
+    engine.ship_all();
+    let task = engine.poll_ship(later);
+    assert!(matches!(task, Ok(ShipTask::Load(found)) if found == id()), "nothing came since, and it is looked at again: {task:?}");
+    assert_eq!(engine.stats().set_aside, [id()], "it is not whole because it is tried again");
+    done(&mut engine, ShipDone::Manifests { manifests: vec![(id(), None)], unnamed: Vec::new(), is_segment: false });
+    assert_eq!(engine.stats().set_aside, []);
 }
 
 #[test]

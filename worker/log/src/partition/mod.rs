@@ -50,6 +50,8 @@ pub(crate) struct Partition {
     pub(crate) object_bytes_saved: u64,
     /// What the store has of it is damaged: nothing of it is shipped before this time, and everything else is.
     pub(crate) aside_until: Option<Duration>,
+    /// The same, until it is known to be whole: also while it is tried again.
+    pub(crate) is_damaged: bool,
     /// A segment of it that was to be merged is damaged.
     pub(crate) is_unmergeable: bool,
 }
