@@ -18,7 +18,7 @@ use crate::{
     manifest::Owner,
     restore,
     rules::Rules,
-    shipper::{self, Policy, ShipError, Shipper},
+    shipper::{self, Policy, ShipError, Shipper, insist},
     wal::{
         files::SpareFile,
         layout::{Seal, file_name},
@@ -29,9 +29,6 @@ use crate::{
 const FIRST_FILE_BYTES: u64 = 4 << 20;
 /// A start on a full volume needs no more than this.
 const SMALL_FILE_BYTES: u64 = 256 << 10;
-
-/// How often what must be done at once is tried where an answer is not clear.
-const ATTEMPTS: usize = 10;
 
 /// Incarnations are leader epochs, which Kafka counts in 31 bits.
 const INCARNATION_MAX: u32 = i32::MAX as u32;
@@ -174,7 +171,7 @@ fn take_back(
     shipper: &mut Shipper,
     (store, keys, requests_max): (&dyn ObjectStore, &Keys, usize),
 ) -> Result<(), ShipError> {
-    insist(shipper, &ShipTask::Claim)?;
+    insist(|| shipper.perform(&ShipTask::Claim))?;
     let restored = restore::read((store, keys), shipper, requests_max)?;
     restore::keep_names(disk, &restored.names).map_err(ShipError::Local)?;
     let ids: Vec<_> = restored.partitions.keys().copied().collect();
@@ -183,18 +180,8 @@ fn take_back(
     recovery.names.extend(restored.names);
     recovery.partitions = restored.partitions;
     // What was put and not named must be named before more is put.
-    insist(shipper, &ShipTask::CatchUp(ids))
-}
-
-/// Does a task although puts of the process before may still arrive and come between.
-fn insist(shipper: &mut Shipper, task: &ShipTask) -> Result<(), ShipError> {
-    for _ in 1..ATTEMPTS {
-        match shipper.perform(task) {
-            Err(ShipError::Unclear(key)) => tracing::debug!(%key, "a put came between"),
-            done => return done.map(drop),
-        }
-    }
-    shipper.perform(task).map(drop)
+    let catch_up = ShipTask::CatchUp(ids);
+    insist(|| shipper.perform(&catch_up)).map(drop)
 }
 
 fn not_restored(error: ShipError, known: u32) -> OpenError {

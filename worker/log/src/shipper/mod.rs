@@ -42,6 +42,7 @@ use pending::{Naming, extend};
 pub(crate) use pending::{Parts, pending_parts};
 use tail::SectionTail;
 pub(crate) use tail::segment_state;
+pub(crate) use taken::insist;
 
 /// Why something at the store did not come to pass.
 #[derive(Debug, thiserror::Error)]

@@ -11,8 +11,19 @@ use store::Version;
 use super::{Parts, ShipError, Shipper, pending_parts, read_manifest};
 use crate::{TopicPartitionId, manifest::Manifest};
 
-/// How often one is tried again where a put of the process before comes between.
+/// How often what must be done at once is tried where an answer is not clear.
 const ATTEMPTS: usize = 10;
+
+/// Tries again although puts of the process before may still arrive and come between.
+pub(crate) fn insist<T>(mut attempt: impl FnMut() -> Result<T, ShipError>) -> Result<T, ShipError> {
+    for _ in 1..ATTEMPTS {
+        match attempt() {
+            Err(ShipError::Unclear(key)) => tracing::debug!(%key, "a put came between"),
+            done => return done,
+        }
+    }
+    attempt()
+}
 
 /// A partition's manifest with all that is in the row, and its version once it is this incarnation's.
 pub(crate) type Taken = (Option<Manifest>, Option<Version>);
@@ -28,14 +39,7 @@ impl Shipper {
     /// # Errors
     /// As for any put; [`ShipError::Fenced`] where a later incarnation has it.
     pub(crate) fn take(&self, id: TopicPartitionId, parts: &Parts) -> Result<Taken, ShipError> {
-        let mut attempts = 1;
-        loop {
-            match self.take_once(id, parts) {
-                Err(ShipError::Unclear(key)) if attempts < ATTEMPTS => tracing::debug!(%key, "a put came between"),
-                taken => return taken,
-            }
-            attempts += 1;
-        }
+        insist(|| self.take_once(id, parts))
     }
 
     fn take_once(&self, id: TopicPartitionId, parts: &Parts) -> Result<Taken, ShipError> {
