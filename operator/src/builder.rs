@@ -64,6 +64,8 @@ pub struct PipelineInput<'a> {
     pub cluster: &'a Cluster,
     /// Whether every source is bounded and was read to its end, and all is committed: then there is no pod.
     pub is_finished: bool,
+    /// Whether its worker is silent: [`crate::workers::Workers::is_silent`].
+    pub is_silent: bool,
     /// What is around it.
     pub around: Surroundings<'a>,
 }

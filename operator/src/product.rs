@@ -68,7 +68,7 @@ impl Builder for Product {
         }
         let hash = build::cluster_roll_hash(cluster, &inputs);
         let identity = |pod: &ObservedPod| identity(pod, cluster, input);
-        match roll::brokers(&pods(around), &hash, cluster.spec.replicas, identity) {
+        match roll::brokers(&pods(around, false), &hash, cluster.spec.replicas, identity) {
             Some(roll::Intention::Wait(why)) => built.progress = built.progress.or(Some((Reason::RollingUpdate, why))),
             Some(intention) => {
                 built.progress = built.progress.or(Some((Reason::RollingUpdate, "a broker pod is replaced".into())));
@@ -107,7 +107,7 @@ impl Builder for Product {
                 built.problem = Some(error.to_string());
             }
         }
-        let intentions = roll::pipelines(around.now, &pods(around), &build::pipeline_roll_hash(pipeline, &inputs));
+        let intentions = roll::pipelines(around.now, &pods(around, input.is_silent), &build::pipeline_roll_hash(pipeline, &inputs));
         built.steps = intentions.into_iter().filter_map(|intention| step(&namespace, intention)).collect();
         built
     }
@@ -170,7 +170,7 @@ fn step(namespace: &str, intention: roll::Intention) -> Option<Step> {
     Some(Step::DeletePod { pod: Key::new(Resource::Pod, namespace, name), uid, is_forced, why })
 }
 
-fn pods(around: &Surroundings<'_>) -> Vec<ObservedPod> {
+fn pods(around: &Surroundings<'_>, is_silent: bool) -> Vec<ObservedPod> {
     let observed = |(key, fact): (&&Key, &&PodFact)| ObservedPod {
         name: key.name.clone(),
         uid: fact.uid.clone(),
@@ -179,6 +179,7 @@ fn pods(around: &Surroundings<'_>) -> Vec<ObservedPod> {
         is_ready: fact.is_ready,
         deleted_by: fact.deleted_by,
         node: node(around, fact),
+        is_silent,
     };
     around.pods.iter().map(observed).collect()
 }

@@ -21,6 +21,8 @@ pub struct ObservedPod {
     pub deleted_by: Option<Timestamp>,
     /// What is known of its node.
     pub node: NodeState,
+    /// Whether its program was asked and does not answer the operator itself, whatever is said of its node.
+    pub is_silent: bool,
 }
 
 /// What is known of a pod's node.
@@ -28,7 +30,7 @@ pub struct ObservedPod {
 pub enum NodeState {
     /// Its condition Ready is true.
     Ready,
-    /// Its condition Ready is false or unknown: for a while it has not reported.
+    /// Its condition Ready is false or unknown: for a while it has not reported, or could not, where it was the API server that was away.
     NotReady,
     /// There is no node of that name any more.
     Gone,
@@ -110,7 +112,8 @@ fn mistaken(pod: &ObservedPod, identity: Identity) -> Option<String> {
 }
 
 /// Decides about the pods of a Pipeline that shall have the hash `wanted`: each that is outdated is replaced, and each that nobody answers
-/// for is taken away by force, so that another may take over. That is safe: what it left open is fenced by the log.
+/// for is taken away by force, so that another may take over. That is safe: what it left open is fenced by the log. One that still answers the
+/// operator is left to its work: after an outage of the API server no node has reported, and all pods go on.
 #[must_use]
 pub fn pipelines(now: Timestamp, pods: &[ObservedPod], wanted: &str) -> Vec<Intention> {
     let decide = |pod: &ObservedPod| {
@@ -118,7 +121,7 @@ pub fn pipelines(now: Timestamp, pods: &[ObservedPod], wanted: &str) -> Vec<Inte
         let (name, uid) = (pod.name.clone(), pod.uid.clone());
         let force = |why: &str| Some(Intention::ForceDelete { name: name.clone(), uid: uid.clone(), why: why.into() });
         match pod.node {
-            NodeState::NotReady => force("its node does not answer; the log fences what it left open"),
+            NodeState::NotReady if pod.is_silent => force("its node does not answer; the log fences what it left open"),
             NodeState::Gone => force("its node is gone"),
             _ if overdue => force("it should have been gone; the log fences what it left open"),
             _ if pod.deleted_by.is_some() || pod.roll_hash.as_deref() == Some(wanted) => None,

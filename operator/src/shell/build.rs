@@ -13,7 +13,7 @@ use super::Parts;
 use crate::{
     apply::Attempts,
     builder::{Built, ClusterInput, PipelineInput, Site, Surroundings},
-    cache::{Cache, NodeFact},
+    cache::{Cache, NodeFact, PodFact},
     object::Object,
     plan::{
         deployment::{self, Pods},
@@ -135,17 +135,22 @@ impl Builds {
                 continue;
             };
             let Some((hash, objects)) = around(Kind::Pipeline, &name) else { continue };
+            // It matters only then, and changes at every start.
+            let is_doubtful = |(_, fact): &(&Key, &PodFact)| nodes.get(&fact.node).is_some_and(|node| !node.is_ready);
+            let is_silent = pods.get(&(Kind::Pipeline, name.clone())).is_some_and(|pods| pods.iter().any(is_doubtful))
+                && parts.workers.is_silent(Kind::Pipeline, &name);
             let is_finished = pipeline.status.as_ref().is_some_and(|status| desired::is_finished(status, pipeline.metadata.generation));
             let cluster_version = cache.get(&Key::ours(Kind::Cluster, &record.cluster)).map(|object| object.version);
-            let hash =
-                hashed(|hasher| (hash, record.desired.generation, &record.desired.plan_hash, is_finished, cluster_version).hash(hasher));
+            let hash = hashed(|hasher| {
+                (hash, record.desired.generation, &record.desired.plan_hash, is_finished, is_silent, cluster_version).hash(hasher)
+            });
             let id = (Kind::Pipeline, name);
             let may_make = may_make_pipeline(cache, pipeline);
             let known = compare(before.remove(&id), (&id, hash), (view, may_make), (&mut room, &mut looked), || {
                 let version = version_of_pipeline(pipeline, &parts.site);
                 let pods = pods.get(&id).into_iter().flatten().copied().collect();
                 let around = Surroundings { site: &parts.site, version, now, objects, pods, nodes: &nodes, authorities };
-                parts.builder.pipeline(&PipelineInput { pipeline, desired: &record.desired, cluster, is_finished, around })
+                parts.builder.pipeline(&PipelineInput { pipeline, desired: &record.desired, cluster, is_finished, is_silent, around })
             });
             self.known.insert(id, known);
         }

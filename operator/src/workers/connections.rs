@@ -22,6 +22,8 @@ use super::{Actual, Address, Workers};
 
 /// What a worker said counts for so long.
 const COUNTS_FOR: Duration = Duration::from_secs(30);
+/// One that was not heard of for so long is silent: a sign of life, and half as long again.
+const SILENT_AFTER: Duration = control::grpc::HEARTBEAT.saturating_add(Duration::from_secs(5));
 /// A connection that failed is tried again after this, and ever later up to the longest.
 const AGAIN: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(2);
@@ -32,6 +34,7 @@ struct Line {
     address: Address,
     client: watch::Receiver<Option<Client>>,
     said: Option<(Said, Instant)>,
+    since: Instant,
     task: JoinHandle<()>,
 }
 
@@ -70,7 +73,7 @@ impl Connections {
     fn open(&self, id: &Id, address: &Address) -> Line {
         let (sender, client) = watch::channel(None);
         let task = tokio::spawn(self.clone().keep(id.clone(), address.clone(), sender));
-        Line { address: address.clone(), client, said: None, task }
+        Line { address: address.clone(), client, said: None, since: Instant::now(), task }
     }
 
     /// Keeps one connection, and hears what comes over it.
@@ -185,6 +188,12 @@ impl Workers for Connections {
         actual
     }
 
+    fn is_silent(&self, kind: Kind, worker: &ObjectRef) -> bool {
+        let state = self.state();
+        let line = state.lines.get(&(kind, worker.clone()));
+        line.is_some_and(|line| line.said.as_ref().map_or(line.since, |(_, at)| *at).elapsed() >= SILENT_AFTER)
+    }
+
     fn changed(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.news.notified())
     }
@@ -195,5 +204,36 @@ impl Workers for Connections {
 
     fn push_pipeline(&self, pipeline: ObjectRef, desired: DesiredPipeline) -> BoxFuture<'static, Result<(), String>> {
         self.push((Kind::Pipeline, pipeline), Desired::Pipeline(desired))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use units::{BrokerId, Incarnation};
+
+    use super::*;
+
+    /// Nobody is at the address, and there are no certificates.
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_not_heard_of_is_silent_after_more_than_a_sign_of_life_and_not_before() {
+        let connections = Connections::new("/nowhere".into());
+        let name = ObjectRef { namespace: "air".into(), name: "main".into() };
+        let address = Address { address: "127.0.0.1:1".into(), server_name: "localhost".into() };
+        let id = (Kind::Cluster, name.clone());
+        let follow = || connections.follow(BTreeMap::from([(id.clone(), address.clone())]));
+        let is_silent = || connections.is_silent(Kind::Cluster, &name);
+        assert!(!is_silent(), "nobody tries");
+        follow();
+        assert!(!is_silent(), "there was no time for an answer");
+        tokio::time::advance(SILENT_AFTER - Duration::from_millis(1)).await;
+        assert!(!is_silent());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(is_silent());
+        follow();
+        assert!(is_silent(), "it is no other line");
+        connections.note(&id, Said::Broker(ActualBroker::new(BrokerId(0), Incarnation(1))));
+        assert!(!is_silent(), "it spoke");
+        tokio::time::advance(SILENT_AFTER).await;
+        assert!(is_silent());
     }
 }

@@ -35,6 +35,10 @@ pub trait Workers: Send + Sync {
     /// What they say now. A worker that has not been heard of for half a minute is not in it.
     fn actual(&self) -> Actual;
 
+    /// Whether this one, which is followed, has not been heard of for longer than its signs of life are apart, nor since it is followed. That of
+    /// one that is not followed is not known: it is not silent.
+    fn is_silent(&self, kind: Kind, worker: &ObjectRef) -> bool;
+
     /// Comes back when one says something new. May come back for nothing.
     ///
     /// # Cancel safety

@@ -89,6 +89,10 @@ impl Workers for Told {
         Actual { brokers: brokers.map(|(name, actual)| (name.clone(), actual.clone())).collect(), pipelines: pipelines.map(kept).collect() }
     }
 
+    fn is_silent(&self, _: Kind, _: &ObjectRef) -> bool {
+        false
+    }
+
     fn changed(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.news.notified())
     }

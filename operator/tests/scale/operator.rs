@@ -50,6 +50,10 @@ impl Workers for Redirected {
         self.connections.actual()
     }
 
+    fn is_silent(&self, kind: Kind, worker: &ObjectRef) -> bool {
+        self.connections.is_silent(kind, worker)
+    }
+
     fn changed(&self) -> BoxFuture<'_, ()> {
         self.connections.changed()
     }

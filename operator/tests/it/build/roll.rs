@@ -12,6 +12,7 @@ fn pod(ordinal: i32, hash: &str) -> ObservedPod {
         is_ready: true,
         deleted_by: None,
         node: NodeState::Ready,
+        is_silent: false,
     }
 }
 
@@ -85,12 +86,23 @@ fn a_broker_is_never_deleted_by_force() {
 fn a_pod_of_a_pipeline_whose_node_does_not_answer_goes_by_force() {
     let now = Timestamp::from_second(1000).unwrap();
     let forced = |pod: ObservedPod| matches!(pipelines(now, &[pod], "new").as_slice(), [Intention::ForceDelete { .. }]);
-    assert!(forced(ObservedPod { node: NodeState::NotReady, ..pod(0, "new") }));
+    assert!(forced(ObservedPod { node: NodeState::NotReady, is_silent: true, ..pod(0, "new") }));
     assert!(forced(ObservedPod { node: NodeState::Gone, ..pod(0, "new") }));
     let leaving =
         |second| ObservedPod { node: NodeState::Unknown, deleted_by: Some(Timestamp::from_second(second).unwrap()), ..pod(0, "old") };
     assert!(forced(leaving(900)), "it should have been gone");
     assert_eq!(pipelines(now, &[leaving(990)], "new"), [], "it still has its time");
+}
+
+#[test]
+fn a_pod_of_a_pipeline_that_answers_stays_though_nobody_hears_of_its_node() {
+    let now = Timestamp::UNIX_EPOCH;
+    assert_eq!(pipelines(now, &[ObservedPod { node: NodeState::NotReady, ..pod(0, "new") }], "new"), []);
+    assert_eq!(
+        pipelines(now, &[ObservedPod { is_silent: true, ..pod(0, "new") }], "new"),
+        [],
+        "its node is well: it is starting, or restarts"
+    );
 }
 
 #[test]

@@ -149,6 +149,10 @@ impl Workers for Stub {
         actual
     }
 
+    fn is_silent(&self, _: Kind, _: &ObjectRef) -> bool {
+        self.state.lock().unwrap().away
+    }
+
     fn changed(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.news.notified())
     }
