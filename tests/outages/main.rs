@@ -1,16 +1,17 @@
 //! Everything that a platform team is paged for, on two real nodes, while producers write and pipelines compute: afterwards nothing that was
 //! acknowledged is lost, every result is there exactly once, and status says what is.
 //!
-//! `SW_OUTAGE_SECONDS` is how long API server and S3 stay away: 40 by default.
+//! `SW_OUTAGE_SECONDS` is how long API server and S3 stay away: 40 by default. `SW_OPERATOR_KILLS` bounds how often the operator is killed: 8 by
+//! default, which are the writes that a change of those takes.
 
 mod feed;
+mod operator;
 mod small;
 
 use serde_json::Value;
 use std::{collections::BTreeMap, path::Path, time::Duration};
 use streamwright_tests::{
-    dice::Dice,
-    installed::{Clients, Installed, NAMESPACE, PATIENCE, until_field},
+    installed::{Clients, Installed, PATIENCE, until_field},
     ledger::Ledger,
     patience::until,
     results::Results,
@@ -21,15 +22,6 @@ use feed::Feed;
 const CLUSTER: (&str, &str) = ("outages", "cluster.streamwright.dev/main");
 const BROKER: &str = "main-broker-0";
 const PIPELINES: [&str; 2] = ["copy-pipeline-0", "count-pipeline-0"];
-
-/// Kills of the operator; each is followed by the 15 seconds after which another may lead.
-const OPERATOR_KILLS: u32 = 3;
-const TURN: &str = r"
-apiVersion: streamwright.dev/v1alpha1
-kind: Topic
-metadata: {name: NAME, namespace: outages}
-spec: {clusterRef: {name: main}, deletionPolicy: Delete, partitions: 2}
-";
 
 struct Night<'a> {
     installed: &'a Installed,
@@ -68,8 +60,10 @@ fn on_two_nodes_whatever_fails_nothing_is_lost_or_counted_twice_and_status_is_tr
     night.killed("kill", &[BROKER, PIPELINES[0], PIPELINES[1]]);
     night.killed("oom", &[PIPELINES[1]]);
     night.killed("oom", &[BROKER]);
-    night.operator_dies_again_and_again();
+    operator::dies_at_its_writes(&installed);
+    night.flows("operator killed at its writes");
     night.api_server_is_away();
+    night.kubelet_of_pipelines_hangs();
     night.store_is_away();
     small::volume_fills_up_while_the_store_is_away(&installed);
     night.flows("a volume that fills up while S3 is away");
@@ -115,35 +109,6 @@ impl Night<'_> {
         self.flows(&format!("{how} {pods:?}"));
     }
 
-    /// SIGKILL in the middle of what it does: while Topics come and go, and a Pipeline changes.
-    fn operator_dies_again_and_again(&self) {
-        let kubectl = |arguments: &[&str]| self.installed.cluster.kubectl(&[&["-n", "outages"], arguments].concat());
-        let mut dice = Dice::from_environment();
-        for turn in 0..OPERATOR_KILLS {
-            let topic = format!("turn-{turn}");
-            self.installed.cluster.apply(&TURN.replace("NAME", &topic));
-            let interval = format!(r#"{{"spec":{{"commitInterval":"{}ms"}}}}"#, 200 + turn * 50);
-            let _ = kubectl(&["patch", "pipeline.streamwright.dev", "copy", "--type=merge", "-p", &interval]);
-            if turn > 0 {
-                let _ = kubectl(&["delete", "topic.streamwright.dev", &format!("turn-{}", turn - 1), "--wait=false"]);
-            }
-            // It leads, and has begun.
-            until_field(self.installed, ("outages", &format!("topic.streamwright.dev/{topic}"), ".status.observedGeneration"), |seen| {
-                seen == "1"
-            });
-            std::thread::park_timeout(dice.milliseconds(0..300));
-            let operator = self.installed.field(NAMESPACE, "pods", ".items[?(@.status.phase==\"Running\")].metadata.name");
-            self.installed.cluster.fault(&["kill", &format!("{NAMESPACE}/{operator}")]);
-            // Another pod, rather than this one after a while.
-            let _ = self.installed.cluster.kubectl(&["-n", NAMESPACE, "delete", "pod", &operator, "--force", "--grace-period=0"]);
-        }
-        let last = format!("turn-{}", OPERATOR_KILLS - 1);
-        let _ = kubectl(&["delete", "topic.streamwright.dev", &last, "--wait=false"]);
-        let left = || kubectl(&["get", "topics.streamwright.dev", "-o", "name"]).contains("turn-");
-        until("the operator finishes what it began", PATIENCE, || (!left()).then_some(()));
-        self.flows("operator killed again and again");
-    }
-
     fn api_server_is_away(&self) {
         let (before, pods) = (self.feed.batches(), self.installed.data_pods());
         self.installed.cluster.fault(&["api-away"]);
@@ -153,6 +118,20 @@ impl Night<'_> {
         assert!(meanwhile > before + 20, "brokers and pipelines need no API server: {before} to {meanwhile} batches");
         self.flows("API server away");
         assert_eq!(self.installed.data_pods(), pods, "no pod is replaced because nobody could be asked");
+    }
+
+    /// Its node is not ready, and its pods answer: nobody takes their place.
+    fn kubelet_of_pipelines_hangs(&self) {
+        let (pods, node) = (self.installed.data_pods(), self.node_of(PIPELINES[0]));
+        self.installed.cluster.fault(&["kubelet-hangs", &node]);
+        self.installed.cluster.wait(&[&format!("node/{node}")], "condition=Ready=Unknown", PATIENCE);
+        let before = self.feed.batches();
+        until("producers go on without a kubelet", PATIENCE, || (self.feed.batches() > before + 20).then_some(()));
+        assert_eq!(self.installed.data_pods(), pods, "no pod is replaced that works");
+        self.installed.cluster.fault(&["kubelet-back", &node]);
+        self.installed.cluster.wait(&[&format!("node/{node}")], "condition=Ready", PATIENCE);
+        self.flows("kubelet of the pipelines hung");
+        assert_eq!(self.installed.data_pods(), pods, "no pod was replaced that worked");
     }
 
     /// A broker with its volume goes on, also when it starts again meanwhile.

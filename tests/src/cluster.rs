@@ -181,6 +181,18 @@ impl Cluster {
         self.script("fault").args(arguments).output().map(expect_success).expect("tests/cluster/fault can be run");
     }
 
+    /// The processes of a pod's containers, `namespace/name`, as this machine numbers them.
+    ///
+    /// # Panics
+    /// Where they cannot be found, or the cluster is not ours to break.
+    #[must_use]
+    pub fn processes(&self, pod: &str) -> Vec<String> {
+        let found = self.script("fault").args(["pids", pod]).output().expect("tests/cluster/fault can be run");
+        let lines = String::from_utf8_lossy(&found.stdout).lines().map(str::to_owned).collect();
+        expect_success(found);
+        lines
+    }
+
     /// `tests/cluster/load`: gives an image to every node.
     ///
     /// # Panics

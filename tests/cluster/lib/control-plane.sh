@@ -24,7 +24,8 @@ rules:
 - {level: None, resources: [{group: coordination.k8s.io, resources: [leases]}, {group: events.k8s.io}], namespaces: [kube-node-lease, kube-system]}
 - {level: Metadata}
 E
-  start apiserver "${outside[@]}" "$bin/kube-apiserver" --etcd-servers="$etcd" --bind-address="$address" --secure-port="$api_port" --advertise-address="$address" \
+  # Its garbage would cost it a fifth more of its processor time.
+  GOGC=400 start apiserver "${outside[@]}" "$bin/kube-apiserver" --etcd-servers="$etcd" --bind-address="$address" --secure-port="$api_port" --advertise-address="$address" \
     --tls-cert-file="$dir/pki/server.crt" --tls-private-key-file="$dir/pki/server.key" --cert-dir="$dir/pki" \
     --service-account-issuer=https://kubernetes.default.svc --service-account-key-file="$dir/pki/accounts.pub" --service-account-signing-key-file="$dir/pki/accounts.key" \
     --client-ca-file="$dir/pki/ca.crt" --token-auth-file="$dir/pki/tokens.csv" --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction \
