@@ -3,6 +3,8 @@
 //! `SW_SEEDS` says how many seeds run (300 if it is not set), `SW_SEED` runs one alone. A seed that fails is printed, and fails again.
 
 mod client;
+mod data;
+mod log;
 mod oracle;
 mod rng;
 mod world;

@@ -1,13 +1,13 @@
 //! A broker's shell around both coordinators, with partitions, and a network that delays, loses and doubles.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
-use units::{
-    GroupId, Incarnation, Offset, PartitionId, ProducerEpoch, ProducerId, TimestampMs, TopicName, TopicPartition, TransactionalId,
-};
+use units::{GroupId, Incarnation, Offset, PartitionId, TimestampMs, TopicName, TopicPartition, TransactionalId};
 
 use super::{
     client::Client,
+    data::Data,
+    log::{Core, Log},
     oracle::{Oracle, Place, Tag},
     rng::Rng,
 };
@@ -38,12 +38,6 @@ pub(crate) enum Answer {
     Transaction(transactions::Response),
     Produced(Result<(), Refusal>),
     Fetched(Result<(), Refusal>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Core {
-    Groups,
-    Transactions,
 }
 
 enum Event {
@@ -109,21 +103,6 @@ enum Origin {
         round: Round,
         partition: PartitionId,
     },
-}
-
-#[derive(Default)]
-struct Log {
-    records: Vec<Record>,
-    start: usize,
-    in_flight: VecDeque<(AppendToken, Vec<Record>)>,
-    last_ack: TimestampMs,
-}
-
-#[derive(Default)]
-struct Data {
-    epochs: BTreeMap<ProducerId, ProducerEpoch>,
-    coordinator_epochs: BTreeMap<ProducerId, i32>,
-    open: BTreeMap<ProducerId, Vec<(ProducerEpoch, Tag)>>,
 }
 
 #[derive(Default)]
@@ -275,10 +254,7 @@ impl World {
             }
         }
         let data = &self.data;
-        self.oracle.check_complete(&|producer, epoch| {
-            let open = data.iter().filter_map(|data| data.open.get(&producer)).flatten();
-            open.filter(|(of, _)| *of <= epoch).map(|(_, tag)| *tag).next()
-        });
+        self.oracle.check_complete(&|producer, epoch| data.iter().find_map(|data| data.open_of(producer, epoch)));
     }
 
     fn at(&mut self, at: TimestampMs, event: Event) {
@@ -455,16 +431,7 @@ impl World {
     }
 
     fn append_data(&mut self, producer: Producer, partition: i32, tag: Tag) -> Result<(), Refusal> {
-        let data = &mut self.data[partition as usize];
-        let known = data.epochs.entry(producer.id).or_insert(producer.epoch);
-        if producer.epoch < *known {
-            return Err(Refusal::InvalidProducerEpoch);
-        }
-        *known = producer.epoch;
-        let open = data.open.entry(producer.id).or_default();
-        if !open.contains(&(producer.epoch, tag)) {
-            open.push((producer.epoch, tag));
-        }
+        self.data[partition as usize].append(producer, tag)?;
         self.oracle.place(tag, Place::Data(partition));
         Ok(())
     }
@@ -491,22 +458,7 @@ impl World {
     }
 
     fn mark_data(&mut self, partition: i32, markers: &Markers) -> Result<(), Refusal> {
-        let data = &mut self.data[partition as usize];
-        let producer = markers.producer;
-        let coordinator = data.coordinator_epochs.entry(producer.id).or_insert(markers.coordinator_epoch);
-        if markers.coordinator_epoch < *coordinator {
-            return Err(Refusal::TransactionCoordinatorFenced);
-        }
-        *coordinator = markers.coordinator_epoch;
-        let known = data.epochs.entry(producer.id).or_insert(producer.epoch);
-        if producer.epoch < *known {
-            return Ok(()); // late: its transaction ended long ago
-        }
-        *known = producer.epoch;
-        let open = data.open.remove(&producer.id).unwrap_or_default();
-        let (ended, later): (Vec<_>, Vec<_>) = open.into_iter().partition(|(epoch, _)| *epoch <= markers.transaction_epoch);
-        data.open.insert(producer.id, later);
-        for (_, tag) in ended {
+        for tag in self.data[partition as usize].mark(markers)? {
             self.oracle.resolve(tag, Place::Data(partition), markers.outcome);
         }
         Ok(())
@@ -706,7 +658,7 @@ impl World {
         self.check_replay();
         assert!(self.requests.is_empty(), "{} requests were never answered", self.requests.len());
         for data in &self.data {
-            assert!(data.open.values().all(Vec::is_empty), "a transaction is open for ever: {:?}", data.open);
+            data.check_end();
         }
         self.oracle.check_end();
     }
@@ -714,24 +666,5 @@ impl World {
     pub(crate) fn note(&mut self, tag: Tag, outcome: Outcome) {
         self.oracle.told.insert(tag, outcome);
         self.done += 1;
-    }
-}
-
-impl Log {
-    fn write(&mut self, core: Core, partition: i32, records: Vec<Record>, oracle: &mut Oracle) -> Offset {
-        let base = Offset(self.records.len() as i64);
-        for record in records {
-            let at = Offset(self.records.len() as i64);
-            match core {
-                Core::Groups => oracle.on_group_record(partition, at, &record),
-                Core::Transactions => oracle.on_transaction_record(&record),
-            }
-            self.records.push(record);
-        }
-        base
-    }
-
-    fn kept(&self) -> impl Iterator<Item = (Offset, &Record)> {
-        self.records.iter().enumerate().skip(self.start).map(|(at, record)| (Offset(at as i64), record))
     }
 }
