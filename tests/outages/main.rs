@@ -2,7 +2,7 @@
 //! acknowledged is lost, every result is there exactly once, and status says what is.
 //!
 //! `SW_OUTAGE_SECONDS` is how long API server and S3 stay away: 40 by default. `SW_OPERATOR_KILLS` bounds how often the operator is killed: 8 by
-//! default, which are the writes that a change of those takes.
+//! default, as many as one change takes writes.
 
 mod feed;
 mod operator;
