@@ -6,4 +6,5 @@ pub mod log;
 pub mod oracle;
 pub mod process;
 pub mod random;
+pub mod restore;
 pub mod world;

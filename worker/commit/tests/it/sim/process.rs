@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use streamwright_commit::{
     CommitMark, CommitNumber, Committed, Config, Event, ExchangeIndex, Failure, Fence, HashPartition, Input, Intention, Joined, Life,
-    ManifestDue, NamedOffset, Pod, Route, Rules, Share, SourceIndex, StateHeader, StateKind, StopReason, Ticket, Time, Until, Upstream,
-    Verdict, Watermark, lead,
+    ManifestDue, NamedOffset, Pod, Route, Rules, Share, SourceIndex, StopReason, Ticket, Time, Until, Verdict, Watermark, lead,
 };
 use units::{Offset, ProducerEpoch, ProducerId};
 
 use super::broker::{Code, Request, Response};
-use super::flow::{Delta, Flow, Keyed, Part, Payload, Positions, Record};
+use super::flow::{Flow, Keyed, Part, Payload, Positions, Record};
 use super::log::Identity;
+use super::restore::{Restore, header};
 use super::world::Net;
 
 /// What wakes a process.
@@ -43,15 +43,6 @@ pub enum Call {
     Exchange(u32),
     State(u32, Option<i64>),
     Trim,
-}
-
-#[derive(Default)]
-struct Restore {
-    base: Option<(CommitNumber, String)>,
-    deltas: Vec<(CommitNumber, Delta)>,
-    positions: Positions,
-    until: Option<Until>,
-    end: Option<i64>,
 }
 
 /// A transaction's records under way: partitions not yet acknowledged, ends of state partitions.
@@ -401,30 +392,14 @@ impl Process {
         if asked.is_none() {
             assert_eq!(from, start);
             let until = restore.until;
-            *restore = Restore { until, end: Some(last_stable), ..Restore::default() };
+            *restore = Restore::new(until, Some(last_stable));
             self.pod.on_state_start(k, Offset(start));
         }
         for (offset, record) in records {
             let (header, content) = header(offset, record);
             match self.pod.on_state_record(now, k, &header) {
-                Verdict::Keep => {
-                    if let Content::Delta(delta) = content {
-                        restore.positions = delta.positions.clone();
-                        restore.deltas.push((header.number, delta));
-                    }
-                }
-                Verdict::Replace => {
-                    if let (Content::Delta(delta), StateKind::Whole) = (&content, &header.kind) {
-                        let (until, positions) = (restore.until, delta.positions.clone());
-                        *restore = Restore { until, end: restore.end, positions, ..Restore::default() };
-                        restore.deltas.push((header.number, delta.clone()));
-                    }
-                    if let (Content::Manifest(name, positions), StateKind::Manifest { covers, .. }) = (content, header.kind) {
-                        restore.positions = positions;
-                        restore.deltas.retain(|(number, _)| *number > covers);
-                        restore.base = Some((covers, name));
-                    }
-                }
+                Verdict::Keep => restore.keep(&header, content),
+                Verdict::Replace => restore.replace(&header, content),
                 Verdict::Skip => {}
                 Verdict::Complete => return self.complete(net, hash),
                 Verdict::Stop => {
@@ -449,15 +424,14 @@ impl Process {
     fn complete(&mut self, net: &Net, hash: u32) -> Result<(), String> {
         let restore = self.restoring.remove(&hash).expect("it is being read");
         let mut keyed = Keyed::new(&self.rules, self.config.sources);
-        if let Some((_, name)) = &restore.base {
+        if let Some(name) = restore.object() {
             let image = net.store.get(name).ok_or_else(|| format!("object {name}, named by a committed manifest, is gone"))?;
             keyed = image.clone();
-            self.in_force.insert(hash, name.clone());
+            self.in_force.insert(hash, name.to_owned());
         }
         // Sources that came later than this state hold its watermark where it was until they speak.
         (0..self.config.sources).for_each(|source| keyed.progress.heard(source, Watermark::Unknown, false));
-        let covers = restore.base.map_or(CommitNumber(0), |(covers, _)| covers);
-        restore.deltas.iter().filter(|(number, _)| *number > covers).for_each(|(_, delta)| keyed.apply_delta(delta));
+        restore.apply(&mut keyed);
         self.images.insert(hash, keyed.clone());
         self.restored.insert(hash, (keyed, restore.positions));
         Ok(())
@@ -514,7 +488,7 @@ impl Process {
                 self.call(net, Call::End(ticket), Request::EndTransaction { name, identity }, 1_500);
             }
             Intention::ReadState(HashPartition(hash), until) => {
-                self.restoring.insert(hash, Restore { until: Some(until), ..Restore::default() });
+                self.restoring.insert(hash, Restore::new(Some(until), None));
                 self.read_state(net, hash, None);
             }
             Intention::Adopt { hashes, sources } => {
@@ -617,32 +591,6 @@ impl Process {
         }
         Ok(())
     }
-}
-
-enum Content {
-    Nothing,
-    Delta(Delta),
-    Manifest(String, Positions),
-}
-
-fn header(offset: i64, record: Record) -> (StateHeader, Content) {
-    let upstreams = |positions: &Positions| {
-        let sources = positions.sources.iter().map(|&(source, next, _)| (Upstream::Source(SourceIndex(source)), Offset(next)));
-        sources.chain([(Upstream::Exchange(ExchangeIndex(0)), Offset(positions.exchange))]).collect::<Vec<_>>()
-    };
-    let (number, kind, positions, content) = match record {
-        Record::Claim { mark } => (mark.number, StateKind::Claim(mark), Vec::new(), Content::Nothing),
-        Record::Delta { number, delta, whole } => {
-            let kind = if whole { StateKind::Whole } else { StateKind::Delta };
-            (number, kind, upstreams(&delta.positions), Content::Delta(delta))
-        }
-        Record::Manifest { number, covers, floor, name, positions } => {
-            let kind = StateKind::Manifest { covers, floor: Offset(floor) };
-            (number, kind, upstreams(&positions), Content::Manifest(name, positions))
-        }
-        other => panic!("{other:?} in a state partition"),
-    };
-    (StateHeader { offset: Offset(offset), number, bytes: 100, kind, positions }, content)
 }
 
 fn failure(code: Code) -> Failure {
